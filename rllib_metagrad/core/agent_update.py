@@ -1,0 +1,315 @@
+"""The agents' policy update. There is one: agents learn by it, and the designer differentiates it.
+
+Equation (3) of Yang et al. 2022, ``theta_hat(eta) = theta_0 + sum_j delta theta_j(eta)``, is :func:`update`:
+``M`` steps on one trajectory whose rewards carry the incentives of ``eta``. Everything a step depends on is
+an argument, so calling it again with the same arguments gives the same bits, and calling it with
+``differentiable=True`` gives the replica of Algorithm 1, line 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rllib_metagrad.core import losses, optimizers
+from rllib_metagrad.core.losses import AgentLoss, Evaluation
+from rllib_metagrad.core.optimizers import OptimizerSettings, OptimizerState
+from rllib_metagrad.core.reduction import Reduction
+from rllib_metagrad.core.returns import advantages_and_targets
+from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+
+
+class Policy(Protocol):
+    """What core needs of a group's policies: pure functions of the parameter matrix ``theta [P, D]``."""
+
+    @property
+    def has_critic(self) -> bool:
+        """Whether :meth:`values` and :meth:`evaluate` give values."""
+        ...
+
+    @property
+    def critic_only(self) -> Tensor:
+        """``[D]`` bool, parameters that only the critic uses."""
+        ...
+
+    def evaluate(
+        self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float
+    ) -> Evaluation:
+        """Log-probabilities (exploration included), entropies and values of ``[P, n]`` recorded steps."""
+        ...
+
+    def log_probs(
+        self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float
+    ) -> Tensor:
+        """Only the log-probabilities of :meth:`evaluate`, where the rest would be thrown away."""
+        ...
+
+    def values(self, theta: Tensor, observations: Tensor) -> Tensor:
+        """Values ``[P, n]`` of observations ``[P, n, *obs]``."""
+        ...
+
+    @property
+    def shares_trunk(self) -> bool:
+        """Whether the critic's loss moves parameters that the actor uses."""
+        ...
+
+
+@dataclass(frozen=True)
+class AgentSettings:
+    """How agents learn; constant within one update.
+
+    Attributes:
+        loss: ``pg`` (REINFORCE on returns), ``actor_critic`` (GAE) or ``ppo``.
+        optimizer: the step.
+        num_epochs: passes over the trajectory. With ``minibatch_size`` None this is M of eq. (3).
+        minibatch_size: agent steps of each policy in a step, or None for all.
+        gamma: discount.
+        lambda_: of GAE; ``pg`` ignores it.
+        entropy_coeff: weight of the entropy bonus.
+        vf_coeff: weight of the critic's loss.
+        critic_lr: the critic's own learning rate, or None for the optimiser's.
+        clip_param: of ``ppo``.
+        normalize_advantages: centre and scale them over the batch, for each policy.
+        target_tau: share of the new parameters in the target critic's moving average; None for no target.
+    """
+
+    loss: AgentLoss = "pg"
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    num_epochs: int = 1
+    minibatch_size: int | None = None
+    gamma: float = 0.99
+    lambda_: float = 0.95
+    entropy_coeff: float = 0.0
+    vf_coeff: float = 0.5
+    critic_lr: float | None = None
+    clip_param: float = 0.2
+    normalize_advantages: bool = False
+    target_tau: float | None = None
+
+    def lr_scale(self, policy: Policy) -> Tensor | None:
+        """``[D]`` factors that give the critic its own rate."""
+        if self.critic_lr is None or not policy.has_critic:
+            return None
+        return torch.where(policy.critic_only, self.critic_lr / self.optimizer.lr, 1.0)
+
+
+@dataclass(frozen=True)
+class AgentState:
+    """Parameters ``[P, D]`` of a group, its optimiser state, and its target critic's parameters or None."""
+
+    theta: Tensor
+    optimizer: OptimizerState
+    target: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A group's steps, flattened to ``[P, n]``; ``active`` is 1 where the agent acted, else 0."""
+
+    observations: Tensor
+    actions: Tensor
+    masks: Tensor | None
+    old_log_probs: Tensor
+    active: Tensor
+    advantages: Tensor
+    value_targets: Tensor
+
+    def detach(self) -> Batch:
+        """The same with constant advantages and value targets."""
+        return replace(
+            self, advantages=self.advantages.detach(), value_targets=self.value_targets.detach()
+        )
+
+    def take(self, index: Tensor | None) -> Batch:
+        """The steps at ``index`` ``[m]`` of every policy; all of them for None."""
+        if index is None:
+            return self
+        return Batch(
+            self.observations[:, index],
+            self.actions[:, index],
+            None if self.masks is None else self.masks[:, index],
+            self.old_log_probs[:, index],
+            self.active[:, index],
+            self.advantages[:, index],
+            self.value_targets[:, index],
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one of the M steps started from: parameters, optimiser state, and the gradient it took."""
+
+    theta: Tensor
+    optimizer: OptimizerState
+    grad: Tensor
+    second_moment: Tensor | None
+
+
+@dataclass(frozen=True)
+class Update:
+    """Outcome of :func:`update`: the new state, the way there, the batch learned from, and means to report."""
+
+    state: AgentState
+    path: tuple[Step, ...]
+    batch: Batch
+    metrics: dict[str, Tensor]
+
+
+def make_batch(
+    policy: Policy,
+    state: AgentState,
+    trajectory: Trajectory,
+    group: GroupTrajectory,
+    rewards: Tensor,
+    settings: AgentSettings,
+    reduction: Reduction,
+) -> Batch:
+    """Flattens a group's part of a trajectory and computes its advantages.
+
+    Args:
+        rewards: ``[T, B, N]``, incentives included. Advantages and value targets are differentiable in
+            them; the values themselves are constants.
+    """
+    p = group.agents.shape[0]
+    active = group.select(trajectory.active)
+    terminated, truncated = group.select(trajectory.terminated), group.select(trajectory.truncated)
+
+    values = None
+    if settings.loss != "pg":
+        flat = group.observations.reshape(p, -1, *group.observations.shape[4:])
+        with torch.no_grad():
+            critic = state.theta.detach() if state.target is None else state.target
+            shape = (p, *group.observations.shape[1:4])
+            values = policy.values(critic, flat).reshape(shape).transpose(0, 1)
+    advantages, targets = advantages_and_targets(
+        group.select(rewards).transpose(0, 1),
+        values,
+        terminated.transpose(0, 1),
+        truncated.transpose(0, 1),
+        settings.gamma,
+        settings.lambda_,
+    )
+    mask = active.reshape(p, -1).to(advantages.dtype)
+    flat_advantages = advantages.transpose(0, 1).reshape(p, -1)
+    if settings.normalize_advantages:
+        weights = losses.weights_of(mask, reduction)
+        flat_advantages = losses.normalize(flat_advantages, weights, reduction)
+    t = active.shape[1]
+
+    def steps(array: Tensor) -> Tensor:
+        return array[:, :t].reshape(p, -1, *array.shape[4:])
+
+    return Batch(
+        observations=steps(group.observations),
+        actions=steps(group.actions),
+        masks=None if group.action_masks is None else steps(group.action_masks),
+        old_log_probs=steps(group.log_probs),
+        active=mask,
+        advantages=flat_advantages,
+        value_targets=targets.transpose(0, 1).reshape(p, -1),
+    )
+
+
+def loss(
+    policy: Policy, theta: Tensor, batch: Batch, settings: AgentSettings, epsilon: float, reduction: Reduction
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """This learner's share of the agents' loss, summed over policies (their parameters are disjoint)."""
+    weights = losses.weights_of(batch.active, reduction)
+    seen = policy.evaluate(theta, batch.observations, batch.actions, batch.masks, epsilon)
+    per_step = losses.agent_policy_loss(
+        settings.loss, seen.log_probs, batch.old_log_probs, batch.advantages, settings.clip_param
+    )
+    policy_loss = (weights * per_step).sum(-1)
+    entropy = (weights * seen.entropy).sum(-1)
+    total = policy_loss - settings.entropy_coeff * entropy
+    log_ratio = seen.log_probs.detach() - batch.old_log_probs
+    metrics = {
+        "policy_loss": policy_loss.detach(),
+        "entropy": entropy.detach(),
+        # Schulman's k3 estimate of KL(old || new): never negative, exact to second order.
+        "kl": (weights * (torch.exp(log_ratio) - 1 - log_ratio)).sum(-1),
+    }
+    if settings.loss != "pg" and seen.values is not None:
+        error = seen.values - batch.value_targets
+        vf_loss = 0.5 * (weights * error * error).sum(-1)
+        total = total + settings.vf_coeff * vf_loss
+        metrics["vf_loss"] = vf_loss.detach()
+    return total.sum(), metrics
+
+
+def update(
+    policy: Policy,
+    state: AgentState,
+    trajectory: Trajectory,
+    group: GroupTrajectory,
+    rewards: Tensor,
+    settings: AgentSettings,
+    minibatches: Sequence[Tensor | None],
+    reduction: Reduction,
+    differentiable: bool = False,
+    second_moments: Sequence[Tensor | None] | None = None,
+) -> Update:
+    """M update steps of one group of agents, eq. (3).
+
+    Args:
+        policy: the group's policies.
+        state: theta_0 and the optimiser's state.
+        trajectory: tau.
+        group: the group's part of it.
+        rewards: ``[T, B, N]``, incentives included.
+        settings: how agents learn.
+        minibatches: for each of the M steps the indices ``[m]`` into the flattened steps, or None for all.
+        reduction: across learners; gradients are summed by it, so all learners take the same steps.
+        differentiable: keep the graph from ``rewards`` to the new parameters.
+        second_moments: for finite differences of ``adam``, see :func:`optimizers.step`.
+
+    Returns:
+        The new state; detached unless ``differentiable``.
+    """
+    batch = make_batch(policy, state, trajectory, group, rewards, settings, reduction)
+    theta, optimizer = state.theta, state.optimizer
+    learned = batch if differentiable else batch.detach()
+    lr_scale = settings.lr_scale(policy)
+    path: list[Step] = []
+    metrics: dict[str, Tensor] = {}
+    for j, index in enumerate(minibatches):
+        leaf = theta if (differentiable and theta.requires_grad) else theta.detach().requires_grad_()
+        share, metrics = loss(policy, leaf, learned.take(index), settings, trajectory.epsilon, reduction)
+        (grad,) = torch.autograd.grad(share, leaf, create_graph=differentiable)
+        grad = reduction.differentiable_sum(grad) if differentiable else reduction.sum(grad)
+        given = None if second_moments is None else second_moments[j]
+        new_theta, new_optimizer = optimizers.step(
+            settings.optimizer, leaf if differentiable else leaf.detach(), grad, optimizer, lr_scale, given
+        )
+        if not differentiable:
+            path.append(Step(leaf.detach(), optimizer, grad, new_optimizer.second))
+        theta, optimizer = new_theta, new_optimizer
+    if path:
+        metrics["grad_norm"] = torch.linalg.vector_norm(path[-1].grad, dim=-1)
+    target = state.target
+    if target is not None:
+        assert settings.target_tau is not None
+        target = torch.lerp(target, theta.detach(), settings.target_tau)
+    return Update(AgentState(theta, optimizer, target), tuple(path), batch, metrics)
+
+
+def draw_minibatches(
+    num_steps: int, settings: AgentSettings, generator: torch.Generator
+) -> list[Tensor | None]:
+    """Indices of the M steps: ``num_epochs`` shuffled passes over ``num_steps`` flattened steps.
+
+    Without a minibatch size there is nothing to draw and the generator is left alone.
+    """
+    size = settings.minibatch_size
+    if size is None or size >= num_steps:
+        return [None] * settings.num_epochs
+    batches: list[Tensor | None] = []
+    for _ in range(settings.num_epochs):
+        order = torch.randperm(num_steps, generator=generator)
+        # A last, shorter rest joins none of the batches: equal sizes keep the steps' noise equal.
+        batches.extend(order[i : i + size] for i in range(0, num_steps - size + 1, size))
+    return batches

@@ -1,0 +1,196 @@
+"""The meta-gradient: how the designer's loss after the agents' update depends on its incentives before it.
+
+Equation (4) of Yang et al. 2022 is ``(d theta_hat / d eta)^T v`` with ``v = d L_ID / d theta_hat``. Two equal
+ways to the product, for any optimiser and any number ``M`` of update steps:
+
+* ``unrolled``: build ``theta_hat(eta)`` with its graph and pull ``v`` back by autograd. The reference: memory
+  and time grow with M, and it differentiates gradients (second order).
+* ``mixed``: eta reaches the agents' gradient ``g`` only through advantages ``A(eta)`` and the critic's targets
+  ``R(eta)``, and ``g`` is linear in both. With ``w = (d step / d g)^T v``, one step contributes
+
+      <g(eta), w> = -mean( slope * A(eta) * d_w log pi(a|o) + vf_coeff * R(eta) * d_w V(o) ),
+
+  where ``d_w`` is the forward-mode directional derivative along ``w``: no second-order graph. (The second term
+  is there only where the critic's loss reaches the actor, by a shared trunk or a common clipping norm.) For
+  M > 1 the cotangents go backwards through the steps, ``lambda_{j-1} = (d step / d theta)^T lambda_j + H_j w_j``.
+
+Both return a scalar whose gradient with respect to eta is the meta-gradient. With several learners the shares
+of the agents' gradient, of ``v`` and of ``H w`` are summed, so every learner uses the same ``w`` on its share of
+the data, and the gradients of the scalars add up to the single learner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.autograd.forward_ad as forward_ad
+from torch import Tensor
+
+from rllib_metagrad.core import losses, optimizers
+from rllib_metagrad.core.agent_update import (
+    AgentSettings,
+    AgentState,
+    Batch,
+    Policy,
+    Step,
+    Update,
+    loss,
+    update,
+)
+from rllib_metagrad.core.reduction import Reduction
+from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+
+Mode = Literal["mixed", "unrolled"]
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A replica of one group's update, ready to have a gradient pulled back through it.
+
+    Attributes:
+        theta_hat: ``[P, D]``, the replicated parameters, detached.
+    """
+
+    mode: Mode
+    policy: Policy
+    settings: AgentSettings
+    epsilon: float
+    minibatches: Sequence[Tensor | None]
+    reduction: Reduction
+    outcome: Update
+
+    @property
+    def theta_hat(self) -> Tensor:
+        """Parameters after the replicated update, ``[P, D]``, detached."""
+        return self.outcome.state.theta.detach()
+
+    def pull_back(self, v: Tensor) -> Tensor:
+        """A scalar whose gradient with respect to eta is this learner's share of ``(d theta_hat/d eta)^T v``.
+
+        Args:
+            v: ``[P, D]``, gradient of the designer's loss at ``theta_hat``, already summed over learners.
+        """
+        if self.mode == "unrolled":
+            return (self.outcome.state.theta * v).sum()
+        return self._pull_back_mixed(v)
+
+    def _pull_back_mixed(self, v: Tensor) -> Tensor:
+        path = self.outcome.path
+        total = v.new_zeros(())
+        cotangent, first_cotangent, second_cotangent = v, None, None
+        for j in range(len(path) - 1, -1, -1):
+            step, index = path[j], self.minibatches[j]
+            pulled = self._pull_back_step(step, cotangent, first_cotangent, second_cotangent)
+            through_theta, w, first_cotangent, second_cotangent = pulled
+            batch = self.outcome.batch.take(index)
+            total = total + self._inner_product(step.theta, batch, w)
+            if j > 0:
+                cotangent = through_theta + self._hessian_vector_product(step.theta, batch, w)
+        return total
+
+    def _pull_back_step(
+        self, step: Step, cotangent: Tensor, first_cotangent: Tensor | None, second_cotangent: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Transposed derivative of one optimiser step, with respect to (theta, g, first and second moment)."""
+        theta = step.theta.detach().requires_grad_()
+        grad = step.grad.detach().requires_grad_()
+        inputs = [theta, grad]
+        state = step.optimizer
+        if state.first is not None and state.second is not None:
+            first = state.first.detach().requires_grad_()
+            second = state.second.detach().requires_grad_()
+            inputs += [first, second]
+            state = optimizers.OptimizerState(first, second, state.count)
+        new_theta, new_state = optimizers.step(
+            self.settings.optimizer, theta, grad, state, self.settings.lr_scale(self.policy)
+        )
+        outputs, cotangents = [new_theta], [cotangent]
+        # The second moment is a constant for `adam`: no cotangent flows through it.
+        through_second = self.settings.optimizer.name == "adam_full"
+        if first_cotangent is not None and new_state.first is not None:
+            outputs.append(new_state.first)
+            cotangents.append(first_cotangent)
+        if through_second and second_cotangent is not None and new_state.second is not None:
+            outputs.append(new_state.second)
+            cotangents.append(second_cotangent)
+        pulled = torch.autograd.grad(outputs, inputs, cotangents, allow_unused=True)
+        w = pulled[1] if pulled[1] is not None else torch.zeros_like(grad)
+        first_out = pulled[2] if len(pulled) > 2 else None
+        second_out = pulled[3] if len(pulled) > 2 and through_second else None
+        return pulled[0], w, first_out, second_out
+
+    def _inner_product(self, theta: Tensor, batch: Batch, w: Tensor) -> Tensor:
+        """``<g(eta), w>`` up to terms without eta: linear in ``A(eta)`` and ``R(eta)``, with constant coefficients."""
+        settings, policy = self.settings, self.policy
+        weights = losses.weights_of(batch.active, self.reduction)
+        with torch.no_grad(), forward_ad.dual_level():
+            dual = forward_ad.make_dual(theta, w)
+            log_probs, derivative = forward_ad.unpack_dual(
+                policy.log_probs(dual, batch.observations, batch.actions, batch.masks, self.epsilon)
+            )
+            slope = losses.policy_loss_slope(
+                settings.loss, log_probs, batch.old_log_probs, batch.advantages.detach(), settings.clip_param
+            )
+            coefficients = weights * slope * _or_zero(derivative, log_probs)
+        total = -(coefficients * batch.advantages).sum()
+        critic_moves = settings.loss != "pg" and policy.has_critic
+        if critic_moves and (policy.shares_trunk or bool(w[:, policy.critic_only].any())):
+            with torch.no_grad(), forward_ad.dual_level():
+                dual = forward_ad.make_dual(theta, w)
+                values, derivative = forward_ad.unpack_dual(policy.values(dual, batch.observations))
+                coefficients = settings.vf_coeff * weights * _or_zero(derivative, values)
+            total = total - (coefficients * batch.value_targets).sum()
+        return total
+
+    def _hessian_vector_product(self, theta: Tensor, batch: Batch, w: Tensor) -> Tensor:
+        """``H w`` of the agents' loss, summed over learners."""
+        leaf = theta.detach().requires_grad_()
+        share, _ = loss(self.policy, leaf, batch.detach(), self.settings, self.epsilon, self.reduction)
+        (grad,) = torch.autograd.grad(share, leaf, create_graph=True)
+        (product,) = torch.autograd.grad((grad * w).sum(), leaf)
+        return self.reduction.sum(product)
+
+
+def _or_zero(derivative: Tensor | None, primal: Tensor) -> Tensor:
+    """Forward mode gives None where nothing depends on the direction."""
+    return torch.zeros_like(primal) if derivative is None else derivative
+
+
+def replicate(
+    mode: Mode,
+    policy: Policy,
+    state: AgentState,
+    trajectory: Trajectory,
+    group: GroupTrajectory,
+    rewards: Tensor,
+    settings: AgentSettings,
+    minibatches: Sequence[Tensor | None],
+    reduction: Reduction,
+) -> Replica:
+    """Repeats the agents' update with rewards that carry the graph of the incentive function.
+
+    Args:
+        mode: how :meth:`Replica.pull_back` will work.
+        state: theta and optimiser state *before* the update that is replicated.
+        rewards: ``[T, B, N]``, differentiable in eta.
+        minibatches: the indices that the real update drew.
+
+    Returns:
+        The replica. Its ``theta_hat`` equals the agents' real parameters to rounding.
+    """
+    unrolled = mode == "unrolled"
+    outcome = update(
+        policy,
+        state,
+        trajectory,
+        group,
+        rewards,
+        settings,
+        minibatches,
+        reduction,
+        differentiable=unrolled,
+    )
+    return Replica(mode, policy, settings, trajectory.epsilon, minibatches, reduction, outcome)

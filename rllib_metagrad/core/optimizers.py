@@ -1,0 +1,105 @@
+"""Optimiser steps as pure functions, so that they can be differentiated.
+
+Parameters of a group of policies are one matrix ``[P, D]``: a row is a policy, so an elementwise step
+moves all of them at once and a row's norm is that policy's global gradient norm.
+
+* ``sgd``: theta - lr * g.
+* ``adam``: Kingma & Ba 2015 (arXiv:1412.6980), Algorithm 1. Differentiated through the first moment only;
+  the second moment is a constant, as in the code released with Yang et al. 2022.
+* ``adam_full``: the same numbers, differentiated through both moments. At the very first step
+  ``m / sqrt(v) = sign(g)``, whose derivative is zero, so it needs ``eps_root > 0`` to give a signal there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+OptimizerName = Literal["sgd", "adam", "adam_full"]
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """How gradients become a step.
+
+    Attributes:
+        name: which rule.
+        lr: learning rate, > 0.
+        betas: decay of the first and second moment, each in [0, 1). ``(0, .99)`` is RMSProp with bias correction.
+        eps: added to the root of the second moment.
+        eps_root: added under the root.
+        grad_clip: each policy's gradient is scaled down to this global norm at most; None for no clipping.
+    """
+
+    name: OptimizerName = "sgd"
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    eps_root: float = 0.0
+    grad_clip: float | None = None
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """Moments ``[P, D]`` (None for sgd) and how many steps were taken."""
+
+    first: Tensor | None = None
+    second: Tensor | None = None
+    count: int = 0
+
+
+def initial_state(settings: OptimizerSettings, theta: Tensor) -> OptimizerState:
+    """Zero moments of the parameters' shape."""
+    if settings.name == "sgd":
+        return OptimizerState()
+    return OptimizerState(torch.zeros_like(theta), torch.zeros_like(theta))
+
+
+def clip_by_global_norm(grad: Tensor, limit: float) -> Tensor:
+    """Scales each row of ``grad`` ``[P, D]`` to an L2 norm of ``limit`` at most (differentiable)."""
+    norm = torch.linalg.vector_norm(grad, dim=-1, keepdim=True)
+    return grad * (limit / norm.clamp(min=limit))
+
+
+def step(
+    settings: OptimizerSettings,
+    theta: Tensor,
+    grad: Tensor,
+    state: OptimizerState,
+    lr_scale: Tensor | None = None,
+    second_moment: Tensor | None = None,
+) -> tuple[Tensor, OptimizerState]:
+    """One step downhill; differentiable in ``theta``, ``grad`` and the state's moments.
+
+    Args:
+        settings: the rule and its rates.
+        theta: ``[P, D]``.
+        grad: ``[P, D]``, gradient of a loss.
+        state: of the same rule.
+        lr_scale: ``[D]`` factors on the learning rate (a critic's own rate), or None.
+        second_moment: replaces ``adam``'s new second moment. Finite differences of ``adam`` use it, as its
+            derivative takes that moment as given.
+
+    Returns:
+        New parameters and new state.
+    """
+    if settings.grad_clip is not None:
+        grad = clip_by_global_norm(grad, settings.grad_clip)
+    lr: float | Tensor = settings.lr if lr_scale is None else settings.lr * lr_scale
+    if settings.name == "sgd":
+        return theta - lr * grad, OptimizerState(count=state.count + 1)
+    assert state.first is not None and state.second is not None
+    beta1, beta2 = settings.betas
+    count = state.count + 1
+    first = beta1 * state.first + (1 - beta1) * grad
+    squared = grad if settings.name == "adam_full" else grad.detach()
+    second = beta2 * state.second + (1 - beta2) * squared * squared
+    if second_moment is not None:
+        second = second_moment
+    first_hat = first / (1 - beta1**count)
+    second_hat = second / (1 - beta2**count)
+    root = torch.sqrt(second_hat + settings.eps_root if settings.eps_root else second_hat)
+    return theta - lr * first_hat / (root + settings.eps), OptimizerState(first, second, count)

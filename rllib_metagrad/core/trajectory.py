@@ -1,0 +1,226 @@
+"""The one thing that flows through the house: a batch of trajectories, as named arrays with masks.
+
+Two layouts, chosen so that nothing has to be copied on the way to a network:
+
+* what belongs to the whole environment is ``[T, B, ...]`` (time, environment) or ``[T, B, N]`` with all
+  ``N`` agents in the order of ``possible_agents``;
+* what belongs to a *group* of agents is ``[P, T, B, K, ...]``: ``P`` policies with parameters of one shape,
+  each acting for ``K`` agents. ``P = N, K = 1`` are independent learners, ``P = 1, K = N`` is full sharing.
+
+Observations and states have ``T + 1`` rows, and row ``t + 1`` is always the true successor of a valid row
+``t``: where an episode ends inside a fragment, the runner inserts one invalid row that holds the final
+observation, and the next episode starts on the row after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GroupTrajectory:
+    """What the agents of one group saw and did.
+
+    Attributes:
+        agents: ``[P, K]`` int64, the index of each agent among all ``N``.
+        observations: ``[P, T + 1, B, K, *obs]`` float32, or uint8 images.
+        actions: ``[P, T, B, K]`` int64 (discrete) or ``[P, T, B, K, D]``.
+        log_probs: ``[P, T, B, K]``, log-probability under the sampling policy, exploration included.
+        action_masks: ``[P, T, B, K, A]`` bool (True is legal), or None.
+    """
+
+    agents: Tensor
+    observations: Tensor
+    actions: Tensor
+    log_probs: Tensor
+    action_masks: Tensor | None = None
+
+    def select(self, per_agent: Tensor) -> Tensor:
+        """Picks this group's part ``[P, T, B, K]`` of a per-agent array ``[T, B, N]`` (differentiable)."""
+        p, k = self.agents.shape
+        t, b, _ = per_agent.shape
+        return per_agent[..., self.agents.reshape(-1)].reshape(t, b, p, k).permute(2, 0, 1, 3)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A batch of ``B`` episodes (or fragments) of ``T`` steps.
+
+    Attributes:
+        groups: one entry per group of agents.
+        states: ``[T + 1, B, *state]``, what the designer observes.
+        action_features: ``[T, B, N * F]`` float32, the joint action as the incentive function sees it.
+        action_types: ``[T, B, N]`` int64, which incentive each agent's action earns.
+        rewards: ``[T, B, N]`` float32, environment rewards, without incentives.
+        active: ``[T, B, N]`` bool, the agent acted in this step; all else is masked by it.
+        terminated: ``[T, B, N]`` bool, the agent's life ended here: nothing to bootstrap.
+        truncated: ``[T, B, N]`` bool, the agent's life was cut here: bootstrap from the next row.
+        designer_rewards: ``[T, B]`` float32, R^ID.
+        stepped: ``[T, B]`` bool, the environment was stepped (not reset, not frozen after its end).
+        over: ``[T, B]`` bool, the episode ended with this step.
+        over_terminated: ``[T, B]`` bool, it ended so that the designer must not bootstrap.
+        designer_output: ``[T, B, U]`` float32, the incentives in force; rewards really paid follow from it.
+        designer_log_probs: ``[T, B]``, only where the designer is itself a stochastic policy (dual-RL).
+        designer_actions: what such a designer sampled, ``[T, B, ...]``.
+        context: arrays ``[T, B, ...]`` that a mechanism needs to recompute rewards.
+        epsilon: exploration rate of the sampling policies, in [0, 1].
+        weights_seq_no: which version of the weights acted.
+    """
+
+    groups: tuple[GroupTrajectory, ...]
+    states: Tensor
+    action_features: Tensor
+    action_types: Tensor
+    rewards: Tensor
+    active: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    designer_rewards: Tensor
+    stepped: Tensor
+    over: Tensor
+    over_terminated: Tensor
+    designer_output: Tensor
+    designer_log_probs: Tensor | None = None
+    designer_actions: Tensor | None = None
+    context: dict[str, Tensor] = field(default_factory=dict)
+    epsilon: float = 0.0
+    weights_seq_no: int = 0
+
+    @property
+    def num_steps(self) -> int:
+        """T."""
+        return self.rewards.shape[0]
+
+    @property
+    def num_envs(self) -> int:
+        """B."""
+        return self.rewards.shape[1]
+
+    def env_steps(self) -> int:
+        """Environment steps really taken (the name that RLlib's evaluation calls on what a runner samples)."""
+        return int(self.stepped.sum())
+
+    def agent_steps(self) -> int:
+        """Agent steps really taken."""
+        return int(self.active.sum())
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Trajectory:
+        """Applies a function to every tensor except the agents' indices, e.g. a move to a device."""
+        return _map(self, lambda tensor, _axis: function(tensor))
+
+    def shard(self, index: int, count: int) -> Trajectory:
+        """The ``index``-th of ``count`` equal parts along ``B``, as one learner of several receives it.
+
+        Raises:
+            ValueError: if ``B`` is not a multiple of ``count``.
+        """
+        if self.num_envs % count:
+            raise ValueError(
+                f"{self.num_envs} environments cannot be shared equally among {count} learners; make "
+                "num_envs_per_env_runner * max(1, num_env_runners) a multiple of num_learners"
+            )
+        size = self.num_envs // count
+        return _map(self, lambda tensor, axis: tensor.narrow(axis, index * size, size))
+
+
+def concatenate(parts: list[Trajectory]) -> Trajectory:
+    """Joins trajectories of several runners along ``B``, padding shorter ones with invalid rows.
+
+    Args:
+        parts: at least one trajectory, all sampled with the same weights and exploration.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    length = max(part.num_steps for part in parts)
+    parts = [_pad(part, length) for part in parts]
+
+    def join(tensors: list[Any], axis: int) -> Any:
+        return None if tensors[0] is None else torch.cat(tensors, dim=axis)
+
+    groups = tuple(
+        GroupTrajectory(
+            agents=same[0].agents,
+            **{
+                f.name: join([getattr(g, f.name) for g in same], 2)
+                for f in fields(GroupTrajectory)
+                if f.name != "agents"
+            },
+        )
+        for same in zip(*(part.groups for part in parts), strict=True)
+    )
+    arrays = {
+        f.name: join([getattr(part, f.name) for part in parts], 1)
+        for f in fields(Trajectory)
+        if f.name not in _NOT_ARRAYS
+    }
+    context = {key: join([part.context[key] for part in parts], 1) for key in parts[0].context}
+    return replace(parts[0], groups=groups, context=context, **arrays)
+
+
+_NOT_ARRAYS = ("groups", "context", "epsilon", "weights_seq_no")
+
+
+def _map(trajectory: Trajectory, function: Callable[[Tensor, int], Tensor]) -> Trajectory:
+    """Applies ``function(tensor, axis of B)`` everywhere."""
+
+    def apply(value: Tensor | None, axis: int) -> Tensor | None:
+        return None if value is None else function(value, axis)
+
+    groups = tuple(
+        GroupTrajectory(
+            agents=group.agents,
+            **{
+                f.name: apply(getattr(group, f.name), 2)
+                for f in fields(GroupTrajectory)
+                if f.name != "agents"
+            },
+        )
+        for group in trajectory.groups
+    )
+    arrays = {
+        f.name: apply(getattr(trajectory, f.name), 1)
+        for f in fields(Trajectory)
+        if f.name not in _NOT_ARRAYS
+    }
+    context = {key: function(value, 1) for key, value in trajectory.context.items()}
+    return replace(trajectory, groups=groups, context=context, **arrays)
+
+
+def _pad(trajectory: Trajectory, length: int) -> Trajectory:
+    """Appends invalid rows up to ``length``; the last observation is repeated, all masks are False."""
+    missing = length - trajectory.num_steps
+    if missing == 0:
+        return trajectory
+
+    def pad(tensor: Tensor | None, axis: int, repeat_last: bool) -> Tensor | None:
+        if tensor is None:
+            return None
+        last = tensor.narrow(axis, tensor.shape[axis] - 1, 1)
+        shape = list(last.shape)
+        shape[axis] = missing
+        tail = last.expand(shape) if repeat_last else tensor.new_zeros(shape)
+        return torch.cat([tensor, tail], dim=axis)
+
+    groups = tuple(
+        GroupTrajectory(
+            agents=group.agents,
+            observations=pad(group.observations, 1, True),  # type: ignore[arg-type]
+            actions=pad(group.actions, 1, False),  # type: ignore[arg-type]
+            log_probs=pad(group.log_probs, 1, False),  # type: ignore[arg-type]
+            # A padded row is masked out of every loss, but its distribution must exist: repeat a legal mask.
+            action_masks=pad(group.action_masks, 1, True),
+        )
+        for group in trajectory.groups
+    )
+    arrays = {
+        f.name: pad(getattr(trajectory, f.name), 0, f.name == "states")
+        for f in fields(Trajectory)
+        if f.name not in _NOT_ARRAYS
+    }
+    context = {key: pad(value, 0, False) for key, value in trajectory.context.items()}
+    return replace(trajectory, groups=groups, context=context, **arrays)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Policies, critics and incentive functions: functional networks over stacks of parameter sets."""

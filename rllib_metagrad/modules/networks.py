@@ -1,0 +1,194 @@
+"""Functional networks over a stack of parameter sets.
+
+``P`` policies with parameters of one shape are one matrix ``theta [P, D]``, and one batched matrix product
+runs them all: nothing loops over agents. A network knows how to cut ``theta`` into its leaves and how to
+apply them to inputs ``[P, n, *]``. ``P = 1`` is the ordinary network, e.g. the designer's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Activation = Literal["relu", "tanh", "silu", "elu"]
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "silu": F.silu,
+    "elu": F.elu,
+}
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Shape of a network.
+
+    Attributes:
+        hiddens: widths of the hidden layers.
+        activation: after each hidden layer.
+        filters: for image inputs: ``[channels, kernel, stride]`` of each convolution before the layers.
+        output_scale: factor on the initial weights of the output layer.
+        share_trunk: actor and critic share all but their output layers.
+    """
+
+    hiddens: tuple[int, ...] = (64, 64)
+    activation: Activation = "relu"
+    filters: tuple[tuple[int, int, int], ...] = ((6, 3, 1),)
+    output_scale: float = 1.0
+    share_trunk: bool = False
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One named parameter: its shape without the stack dimension, and the bound of its uniform start."""
+
+    name: str
+    shape: tuple[int, ...]
+    bound: float
+
+    @property
+    def size(self) -> int:
+        """Number of scalars."""
+        return math.prod(self.shape)
+
+
+class Network:
+    """Layers applied to ``[P, n, *input_shape]``: convolutions if the input is an image, then dense ones.
+
+    Args:
+        input_shape: ``(features,)``, or ``(height, width, channels)`` of an image (uint8 images are scaled
+            to [0, 1]).
+        output_size: width of the last layer; None ends after the last hidden layer.
+        settings: widths and activation.
+        prefix: of the leaves' names.
+        extra_features: further inputs ``[P, n, extra]`` that join after the first dense layer (or, for
+            vector inputs, at the start), e.g. the joint action for an image-based incentive function.
+    """
+
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        output_size: int | None,
+        settings: NetworkSettings,
+        prefix: str = "",
+        extra_features: int = 0,
+    ) -> None:
+        self.input_shape = tuple(input_shape)
+        self.settings = settings
+        self.activation = _ACTIVATIONS[settings.activation]
+        self.is_image = len(self.input_shape) == 3
+        self.extra_features = extra_features
+        self.leaves: list[Leaf] = []
+        if self.is_image:
+            height, width, channels = self.input_shape
+            for i, (out, kernel, stride) in enumerate(settings.filters):
+                fan_in = channels * kernel * kernel
+                self._add(f"{prefix}conv{i}", (out, channels, kernel, kernel), (out,), fan_in)
+                # "Same" padding for odd kernels, so that small maps keep their size.
+                height = (height + 2 * (kernel // 2) - kernel) // stride + 1
+                width = (width + 2 * (kernel // 2) - kernel) // stride + 1
+                channels = out
+            size = height * width * channels
+        else:
+            size = math.prod(self.input_shape) + extra_features
+        widths = [*settings.hiddens, *([] if output_size is None else [output_size])]
+        for i, width_out in enumerate(widths):
+            scale = settings.output_scale if output_size is not None and i == len(widths) - 1 else 1.0
+            self._add(f"{prefix}dense{i}", (size, width_out), (width_out,), size, scale)
+            size = width_out + (extra_features if self.is_image and i == 0 else 0)
+        self.output_size = size
+        self.num_dense = len(widths)
+        self.activate_last = output_size is None
+
+    def _add(
+        self, name: str, weight: tuple[int, ...], bias: tuple[int, ...], fan_in: int, scale: float = 1.0
+    ) -> None:
+        # The bound of torch.nn.Linear and Conv2d: Kaiming uniform with a = sqrt(5).
+        bound = scale / math.sqrt(fan_in)
+        self.leaves += [Leaf(f"{name}.weight", weight, bound), Leaf(f"{name}.bias", bias, bound)]
+
+    def apply(self, leaves: Sequence[Tensor], x: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Runs the network.
+
+        Args:
+            leaves: of :attr:`leaves`, each ``[P, *shape]``.
+            x: ``[P, n, *input_shape]``.
+            extra: ``[P, n, extra_features]``.
+
+        Returns:
+            ``[P, n, output_size]``.
+        """
+        p, n = x.shape[:2]
+        i = 0
+        if self.is_image:
+            x = self._convolve(leaves, x)
+            i = 2 * len(self.settings.filters)
+            x = x.reshape(p, n, -1)
+        elif x.dim() > 3 or x.dtype != leaves[0].dtype:
+            x = x.reshape(p, n, -1).to(leaves[0].dtype)
+        if extra is not None and not self.is_image:
+            x = torch.cat([x, extra], dim=-1)
+        for layer in range(self.num_dense):
+            weight, bias = leaves[i], leaves[i + 1]
+            i += 2
+            x = torch.baddbmm(bias.unsqueeze(1), x, weight)
+            if layer < self.num_dense - 1 or self.activate_last:
+                x = self.activation(x)
+            if extra is not None and self.is_image and layer == 0:
+                x = torch.cat([x, extra], dim=-1)
+        return x
+
+    def _convolve(self, leaves: Sequence[Tensor], x: Tensor) -> Tensor:
+        """Convolutions of all P networks in one call each, as groups of channels."""
+        p, n = x.shape[:2]
+        dtype = leaves[0].dtype
+        x = x.to(dtype) / 255.0 if x.dtype == torch.uint8 else x.to(dtype)
+        # [P, n, H, W, C] -> [n, P * C, H, W]
+        x = x.permute(1, 0, 4, 2, 3).flatten(1, 2)
+        for layer, (_, kernel, stride) in enumerate(self.settings.filters):
+            weight, bias = leaves[2 * layer], leaves[2 * layer + 1]
+            x = F.conv2d(
+                x, weight.flatten(0, 1), bias.flatten(), stride=stride, padding=kernel // 2, groups=p
+            )
+            x = self.activation(x)
+        return x.reshape(n, p, -1).transpose(0, 1)
+
+
+class Parameters:
+    """Several networks' leaves in one row of ``theta``: where each lies, how they start, what they are called."""
+
+    def __init__(self, leaves: Sequence[Leaf]) -> None:
+        self.leaves = list(leaves)
+        self.sizes = [leaf.size for leaf in self.leaves]
+        self.size = sum(self.sizes)
+
+    def initialize(self, stack: int, generator: torch.Generator) -> Tensor:
+        """Uniform start ``[P, D]``, drawn on the CPU so that a seed means the same on every device."""
+        parts = [
+            (torch.rand(stack, leaf.size, generator=generator) * 2 - 1) * leaf.bound for leaf in self.leaves
+        ]
+        return torch.cat(parts, dim=1)
+
+    def cut(self, theta: Tensor) -> list[Tensor]:
+        """Leaves ``[P, *shape]`` as views of ``theta [P, D]`` (differentiable)."""
+        p = theta.shape[0]
+        parts = torch.split(theta, self.sizes, dim=1)
+        return [part.view(p, *leaf.shape) for part, leaf in zip(parts, self.leaves, strict=True)]
+
+    def named(self, theta: Tensor) -> dict[str, Tensor]:
+        """Leaves by name."""
+        return {leaf.name: part for leaf, part in zip(self.leaves, self.cut(theta), strict=True)}
+
+    def join(self, named: dict[str, Tensor], stack: int) -> Tensor:
+        """Inverse of :meth:`named`.
+
+        Raises:
+            KeyError: if a leaf is missing.
+        """
+        return torch.cat([named[leaf.name].reshape(stack, leaf.size) for leaf in self.leaves], dim=1)

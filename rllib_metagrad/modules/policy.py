@@ -1,0 +1,145 @@
+"""A group's policies: networks and action distribution behind the functions that core asks for."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllib_metagrad.core.losses import Evaluation
+from rllib_metagrad.modules.distributions import (
+    ActionDistribution,
+    Categorical,
+    DiagonalGaussian,
+    MultiCategorical,
+)
+from rllib_metagrad.modules.networks import Leaf, Network, NetworkSettings, Parameters
+
+
+def make_distribution(space: gym.Space) -> ActionDistribution:
+    """The distribution for an action space.
+
+    Raises:
+        ValueError: if the space is neither Discrete, MultiDiscrete nor a one-dimensional Box.
+    """
+    if isinstance(space, gym.spaces.Discrete):
+        return Categorical(int(space.n))
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return MultiCategorical([int(n) for n in np.asarray(space.nvec).reshape(-1)])
+    if isinstance(space, gym.spaces.Box) and len(space.shape) == 1:
+        return DiagonalGaussian(space.shape[0])
+    raise ValueError(
+        f"action space {space} is not supported: it must be Discrete, MultiDiscrete or a Box of one dimension"
+    )
+
+
+class StackedPolicy:
+    """``P`` policies of one shape, as pure functions of ``theta [P, D]``.
+
+    Args:
+        observation_shape: of one agent.
+        action_space: of one agent.
+        settings: of the networks.
+        critic: whether there is a value function.
+        initial_log_std: start of a Gaussian's log standard deviations.
+    """
+
+    def __init__(
+        self,
+        observation_shape: tuple[int, ...],
+        action_space: gym.Space,
+        settings: NetworkSettings,
+        critic: bool,
+        initial_log_std: float = 0.0,
+    ) -> None:
+        self.distribution = make_distribution(action_space)
+        self.has_critic = critic
+        self.initial_log_std = initial_log_std
+        outputs = self.distribution.num_outputs
+        self.shares_trunk = critic and settings.share_trunk
+        if self.shares_trunk:
+            self._trunk = Network(observation_shape, None, settings, "trunk.")
+            heads = NetworkSettings(hiddens=(), output_scale=settings.output_scale)
+            self._actor = Network((self._trunk.output_size,), outputs, heads, "actor.")
+            self._critic = Network((self._trunk.output_size,), 1, heads, "critic.")
+            actor_leaves = self._trunk.leaves + self._actor.leaves
+        else:
+            self._actor = Network(observation_shape, outputs, settings, "actor.")
+            self._critic = Network(observation_shape, 1, settings, "critic.")
+            actor_leaves = self._actor.leaves
+        free = [Leaf("actor.log_std", (self.distribution.num_free,), 0.0)] * bool(self.distribution.num_free)
+        critic_leaves = self._critic.leaves if critic else []
+        self.parameters = Parameters([*actor_leaves, *free, *critic_leaves])
+        self._num_trunk = len(self._trunk.leaves) if self.shares_trunk else 0
+        self._num_actor = len(actor_leaves)
+        self._num_free = len(free)
+        critic_size = sum(leaf.size for leaf in critic_leaves)
+        self.critic_only = torch.arange(self.parameters.size) >= self.parameters.size - critic_size
+
+    def initialize(self, stack: int, generator: torch.Generator) -> Tensor:
+        """Initial ``theta [P, D]``."""
+        theta = self.parameters.initialize(stack, generator)
+        if self._num_free:
+            free = self.parameters.cut(theta)[self._num_actor]
+            free.fill_(self.initial_log_std)
+        return theta
+
+    def _free(self, leaves: list[Tensor]) -> Tensor | None:
+        return leaves[self._num_actor].unsqueeze(1) if self._num_free else None
+
+    def _actor_outputs(self, leaves: list[Tensor], observations: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Action-distribution parameters, and the trunk's output where there is one."""
+        if not self.shares_trunk:
+            return self._actor.apply(leaves, observations), None
+        hidden = self._trunk.apply(leaves, observations)
+        return self._actor.apply(leaves[self._num_trunk :], hidden), hidden
+
+    def _critic_values(self, leaves: list[Tensor], observations: Tensor, hidden: Tensor | None) -> Tensor:
+        head = leaves[self._num_actor + self._num_free :]
+        return self._critic.apply(head, observations if hidden is None else hidden).squeeze(-1)
+
+    def evaluate(
+        self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float
+    ) -> Evaluation:
+        """See :class:`rllib_metagrad.core.agent_update.Policy`."""
+        leaves = self.parameters.cut(theta)
+        outputs, hidden = self._actor_outputs(leaves, observations)
+        free = self._free(leaves)
+        return Evaluation(
+            self.distribution.log_prob(outputs, free, actions, masks, epsilon),
+            self.distribution.entropy(outputs, free, masks),
+            self._critic_values(leaves, observations, hidden) if self.has_critic else None,
+        )
+
+    def log_probs(
+        self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float
+    ) -> Tensor:
+        """See :class:`rllib_metagrad.core.agent_update.Policy`."""
+        leaves = self.parameters.cut(theta)
+        outputs, _ = self._actor_outputs(leaves, observations)
+        return self.distribution.log_prob(outputs, self._free(leaves), actions, masks, epsilon)
+
+    def values(self, theta: Tensor, observations: Tensor) -> Tensor:
+        """See :class:`rllib_metagrad.core.agent_update.Policy`."""
+        leaves = self.parameters.cut(theta)
+        hidden = self._trunk.apply(leaves, observations) if self.shares_trunk else None
+        return self._critic_values(leaves, observations, hidden)
+
+    def act(
+        self,
+        theta: Tensor,
+        observations: Tensor,
+        masks: Tensor | None,
+        epsilon: float,
+        generator: torch.Generator,
+        greedy: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """Actions ``[P, n, *action]`` for observations ``[P, n, *obs]``, and their log-probabilities ``[P, n]``."""
+        leaves = self.parameters.cut(theta)
+        outputs, _ = self._actor_outputs(leaves, observations)
+        free = self._free(leaves)
+        if greedy:
+            actions = self.distribution.mode(outputs, free, masks)
+            return actions, self.distribution.log_prob(outputs, free, actions, masks, 0.0)
+        return self.distribution.sample(outputs, free, masks, epsilon, generator)

@@ -1,0 +1,114 @@
+"""Mixed mode == unrolled == float64 finite differences, for every kind of update."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from conftest import Problem, make_problem
+from torch import Tensor
+
+from rllib_metagrad.core.agent_update import AgentSettings, update
+from rllib_metagrad.core.meta_gradient import Mode, replicate
+from rllib_metagrad.core.optimizers import OptimizerSettings
+from rllib_metagrad.core.reduction import OneLearner
+
+ONE = OneLearner()
+CASES = list(
+    itertools.product(
+        ["pg", "actor_critic", "ppo"], ["sgd", "adam", "adam_full"], [1, 3], [False, True], [None, 0.05]
+    )
+)
+
+
+def settings_of(loss: str, optimizer: str, steps: int, clip: float | None) -> AgentSettings:
+    return AgentSettings(
+        loss=loss,  # type: ignore[arg-type]
+        optimizer=OptimizerSettings(
+            optimizer,  # type: ignore[arg-type]
+            lr=0.05,
+            grad_clip=clip,
+            eps_root=1e-8 if optimizer == "adam_full" else 0.0,
+        ),
+        num_epochs=steps,
+        entropy_coeff=0.02,
+        gamma=0.9,
+        lambda_=0.8,
+        critic_lr=0.02,
+        normalize_advantages=loss == "ppo",
+    )
+
+
+def meta_gradient(problem: Problem, settings: AgentSettings, mode: Mode, v: Tensor) -> Tensor:
+    eta = problem.eta.clone().requires_grad_()
+    replica = replicate(
+        mode,
+        problem.policy,
+        problem.state,
+        problem.trajectory,
+        problem.group,
+        problem.rewards(eta),
+        settings,
+        [None] * settings.num_epochs,
+        ONE,
+    )
+    (gradient,) = torch.autograd.grad(replica.pull_back(v), eta)
+    return gradient
+
+
+def finite_differences(problem: Problem, settings: AgentSettings, v: Tensor) -> Tensor:
+    """Central differences of ``<theta_hat(eta), v>``; `adam` takes its second moments as given."""
+    steps: list[Tensor | None] = [None] * settings.num_epochs
+
+    def theta_hat(eta: Tensor, second_moments: list[Tensor | None] | None) -> Tensor:
+        return update(
+            problem.policy,
+            problem.state,
+            problem.trajectory,
+            problem.group,
+            problem.rewards(eta),
+            settings,
+            steps,
+            ONE,
+            second_moments=second_moments,
+        ).state.theta
+
+    second_moments = None
+    if settings.optimizer.name == "adam":
+        base = update(
+            problem.policy,
+            problem.state,
+            problem.trajectory,
+            problem.group,
+            problem.rewards(problem.eta),
+            settings,
+            steps,
+            ONE,
+        )
+        second_moments = [step.second_moment for step in base.path]
+    h = 3e-5
+    gradient = torch.zeros_like(problem.eta)
+    for i in range(len(problem.eta)):
+        delta = torch.zeros_like(problem.eta)
+        delta[i] = h
+        difference = theta_hat(problem.eta + delta, second_moments) - theta_hat(
+            problem.eta - delta, second_moments
+        )
+        gradient[i] = (difference * v).sum() / (2 * h)
+    return gradient
+
+
+@pytest.mark.parametrize(("loss", "optimizer", "steps", "shared", "clip"), CASES)
+def test_mixed_equals_unrolled_equals_finite_differences(
+    loss: str, optimizer: str, steps: int, shared: bool, clip: float | None
+) -> None:
+    settings = settings_of(loss, optimizer, steps, clip)
+    problem = make_problem(settings, shared, share_trunk=shared)
+    v = torch.randn(problem.state.theta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    mixed = meta_gradient(problem, settings, "mixed", v)
+    unrolled = meta_gradient(problem, settings, "unrolled", v)
+    numeric = finite_differences(problem, settings, v)
+    assert mixed.norm() > 1e-6
+    torch.testing.assert_close(mixed, unrolled, rtol=1e-9, atol=1e-12)
+    assert (mixed - numeric).norm() <= 1e-5 * numeric.norm()
