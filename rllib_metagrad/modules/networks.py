@@ -111,7 +111,7 @@ class Network:
     ) -> None:
         # The bound of torch.nn.Linear and Conv2d: Kaiming uniform with a = sqrt(5).
         bound = scale / math.sqrt(fan_in)
-        self.leaves += [Leaf(f"{name}.weight", weight, bound), Leaf(f"{name}.bias", bias, bound)]
+        self.leaves += [Leaf(f"{name}_weight", weight, bound), Leaf(f"{name}_bias", bias, bound)]
 
     def apply(self, leaves: Sequence[Tensor], x: Tensor, extra: Tensor | None = None) -> Tensor:
         """Runs the network.

@@ -59,16 +59,16 @@ class StackedPolicy:
         outputs = self.distribution.num_outputs
         self.shares_trunk = critic and settings.share_trunk
         if self.shares_trunk:
-            self._trunk = Network(observation_shape, None, settings, "trunk.")
+            self._trunk = Network(observation_shape, None, settings, "trunk_")
             heads = NetworkSettings(hiddens=(), output_scale=settings.output_scale)
-            self._actor = Network((self._trunk.output_size,), outputs, heads, "actor.")
-            self._critic = Network((self._trunk.output_size,), 1, heads, "critic.")
+            self._actor = Network((self._trunk.output_size,), outputs, heads, "actor_")
+            self._critic = Network((self._trunk.output_size,), 1, heads, "critic_")
             actor_leaves = self._trunk.leaves + self._actor.leaves
         else:
-            self._actor = Network(observation_shape, outputs, settings, "actor.")
-            self._critic = Network(observation_shape, 1, settings, "critic.")
+            self._actor = Network(observation_shape, outputs, settings, "actor_")
+            self._critic = Network(observation_shape, 1, settings, "critic_")
             actor_leaves = self._actor.leaves
-        free = [Leaf("actor.log_std", (self.distribution.num_free,), 0.0)] * bool(self.distribution.num_free)
+        free = [Leaf("actor_log_std", (self.distribution.num_free,), 0.0)] * bool(self.distribution.num_free)
         critic_leaves = self._critic.leaves if critic else []
         self.parameters = Parameters([*actor_leaves, *free, *critic_leaves])
         self._num_trunk = len(self._trunk.leaves) if self.shares_trunk else 0
@@ -116,15 +116,19 @@ class StackedPolicy:
         self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float
     ) -> Tensor:
         """See :class:`rllib_metagrad.core.agent_update.Policy`."""
-        leaves = self.parameters.cut(theta)
-        outputs, _ = self._actor_outputs(leaves, observations)
-        return self.distribution.log_prob(outputs, self._free(leaves), actions, masks, epsilon)
+        outputs, free = self.outputs(theta, observations)
+        return self.distribution.log_prob(outputs, free, actions, masks, epsilon)
 
     def values(self, theta: Tensor, observations: Tensor) -> Tensor:
         """See :class:`rllib_metagrad.core.agent_update.Policy`."""
         leaves = self.parameters.cut(theta)
         hidden = self._trunk.apply(leaves, observations) if self.shares_trunk else None
         return self._critic_values(leaves, observations, hidden)
+
+    def outputs(self, theta: Tensor, observations: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Parameters of the action distribution: network outputs ``[P, n, O]`` and free ones ``[P, 1, F]``."""
+        leaves = self.parameters.cut(theta)
+        return self._actor_outputs(leaves, observations)[0], self._free(leaves)
 
     def act(
         self,
@@ -136,9 +140,7 @@ class StackedPolicy:
         greedy: bool = False,
     ) -> tuple[Tensor, Tensor]:
         """Actions ``[P, n, *action]`` for observations ``[P, n, *obs]``, and their log-probabilities ``[P, n]``."""
-        leaves = self.parameters.cut(theta)
-        outputs, _ = self._actor_outputs(leaves, observations)
-        free = self._free(leaves)
+        outputs, free = self.outputs(theta, observations)
         if greedy:
             actions = self.distribution.mode(outputs, free, masks)
             return actions, self.distribution.log_prob(outputs, free, actions, masks, 0.0)

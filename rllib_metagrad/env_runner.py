@@ -1,0 +1,362 @@
+"""IncentiveEnvRunner: RLlib's EnvRunner over batched environments, returning columnar trajectories."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from ray.rllib.core import COMPONENT_RL_MODULE
+from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
+from ray.rllib.env import INPUT_ENV_SPACES
+from ray.rllib.env.env_context import EnvContext
+from ray.rllib.env.env_runner import EnvRunner
+from ray.rllib.utils.checkpoints import Checkpointable
+from ray.rllib.utils.metrics import (
+    EPISODE_LEN_MEAN,
+    EPISODE_RETURN_MAX,
+    EPISODE_RETURN_MEAN,
+    EPISODE_RETURN_MIN,
+    NUM_AGENT_STEPS_SAMPLED,
+    NUM_ENV_STEPS_SAMPLED,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    NUM_EPISODES,
+    NUM_EPISODES_LIFETIME,
+    WEIGHTS_SEQ_NO,
+)
+
+import env_wrappers
+from env_wrappers.vector import EnvAPIError, LoopVectorEnv, VectorIncentiveEnv
+from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.episode_statistics import EpisodeStatistics
+from rllib_metagrad.modules.population import EnvSpec
+from rllib_metagrad.modules.rl_modules import DESIGNER
+from rllib_metagrad.sampling import Behaviour, Sampler
+
+logger = logging.getLogger("ray.rllib")
+
+ENV_SPEC = "__env_spec__"
+NUM_ENV_FAILURES = "num_env_failures"
+_MAX_ENV_RESTARTS = 10
+
+
+def build_env(
+    config: Any, num_envs: int, env_creator: Callable[[EnvContext], Any] | None = None, worker_index: int = 0
+) -> VectorIncentiveEnv:
+    """The batched environment that a config names.
+
+    Args:
+        config: an IncentiveDesignConfig.
+        num_envs: B.
+        env_creator: RLlib's, for environments registered with Ray or given as classes.
+        worker_index: for the EnvContext that such an environment receives.
+
+    Raises:
+        ValueError: for an unknown name or wrong env_config.
+    """
+    if config.env in env_wrappers.names():
+        return env_wrappers.make_vec(
+            config.env, num_envs, centralized=config.centralized, **dict(config.env_config)
+        )
+    if env_creator is None:
+        raise ValueError(f"env {config.env!r} is not one of {', '.join(env_wrappers.names())}")
+    context = EnvContext(config.env_config, worker_index=worker_index)
+    vector = LoopVectorEnv(lambda: env_creator(context), num_envs, name=str(config.env))
+    return env_wrappers.CentralizedVectorEnv(vector) if config.centralized else vector
+
+
+class IncentiveEnvRunner(EnvRunner, Checkpointable):
+    """Samples a population under an incentive designer.
+
+    ``sample()`` returns a list with one :class:`Trajectory` of ``num_envs_per_env_runner`` environments:
+    complete episodes (default), or fragments of ``rollout_fragment_length`` steps with
+    ``batch_mode="truncate_episodes"``.
+    """
+
+    def __init__(self, *, config: Any, **kwargs: Any) -> None:
+        super().__init__(config=config, **kwargs)
+        self.worker_index = self.worker_index or 0
+        self._env_creator = kwargs.get("env_creator")
+        torch.set_num_threads(self.config.torch_num_threads)
+        self.generator = torch.Generator()
+        self._seed_generator()
+        self.env: VectorIncentiveEnv | None = None
+        self.make_env()
+        self.make_module()
+        self._weights: dict[str, Any] | None = None
+        self._weights_seq_no = 0
+        self._needs_reset = True
+        self._env_steps = self._agent_steps = 0
+        self._env_failures = 0
+
+    def _seed_generator(self) -> None:
+        if self._seed is None:
+            self.generator.seed()
+            return
+        mixed = np.random.SeedSequence([self._seed, 7919]).generate_state(1, np.uint64)[0]
+        self.generator.manual_seed(int(mixed >> np.uint64(1)))
+
+    # -- construction -----------------------------------------------------------------------------------
+
+    def make_env(self) -> None:
+        """(Re-)creates the environments; unfinished episodes are lost."""
+        if self.env is not None:
+            self.env.close()
+        num_envs = self.config.num_envs_per_env_runner
+        # A local runner beside remote ones only tells what the environment is like.
+        if self.worker_index == 0 and self.num_workers > 0:
+            num_envs = 1
+        self.env = build_env(self.config, num_envs, self._env_creator, self.worker_index)
+        self._needs_reset = True
+
+    def make_module(self) -> None:
+        """Builds the functions of policies and designer; their parameters come with :meth:`set_state`."""
+        assert self.env is not None
+        self.spec = EnvSpec.of(self.env)
+        self.stacks = self.config.make_stacks(self.spec)
+        self.policies = [self.config.make_policy(stack) for stack in self.stacks]
+        self.designer = self.config.make_designer(self.spec)
+        self._module: MultiRLModule | None = None
+        self._make_sampler()
+
+    def _make_sampler(self) -> None:
+        assert self.env is not None
+        self.sampler = Sampler(
+            self.env,
+            self.stacks,
+            self.policies,
+            self.designer,
+            self.generator,
+            unsquash=self.config.normalize_actions,
+        )
+        self.statistics = EpisodeStatistics(
+            self.env.num_envs,
+            self.spec.num_agents,
+            self.spec.num_action_types,
+            self.designer.mechanism.num_outputs,
+        )
+
+    @property
+    def module(self) -> MultiRLModule:
+        """RLlib's view of the current parameters, built when asked for."""
+        if self._module is None:
+            spec = self.config.get_multi_rl_module_spec(spaces=self.get_spaces(), inference_only=True)
+            self._module = spec.build()
+        if self._weights is not None:
+            for stack, policy, theta in zip(
+                self.stacks, self.policies, self._weights["agents"], strict=True
+            ):
+                for row, policy_id in enumerate(stack.policy_ids):
+                    self._module[policy_id].write(policy.parameters, torch.as_tensor(theta)[row : row + 1])
+            eta = torch.as_tensor(self._weights["designer"])
+            self._module[DESIGNER].write(self.designer.parameters, eta)
+        return self._module
+
+    def get_spaces(self) -> dict[str, Any]:
+        """Spaces by module id; the environment's under INPUT_ENV_SPACES, its full description under ENV_SPEC."""
+        assert self.env is not None
+        spaces: dict[str, Any] = {
+            INPUT_ENV_SPACES: (self.env.observation_spaces, self.env.action_spaces),
+            ENV_SPEC: self.spec,
+        }
+        for stack in self.stacks:
+            for row, policy_id in enumerate(stack.policy_ids):
+                agent = self.spec.possible_agents[stack.agents[row, 0]]
+                spaces[policy_id] = (self.env.observation_spaces[agent], self.env.action_spaces[agent])
+        return spaces
+
+    # -- sampling ---------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool | None = None,
+        random_actions: bool = False,
+        force_reset: bool = False,
+    ) -> list[Trajectory]:
+        """Samples trajectories.
+
+        Args:
+            num_timesteps: complete episodes until so many environment steps are taken.
+            num_episodes: exactly so many complete episodes count in the metrics.
+            explore: with the exploration rate; default is the config's.
+            random_actions: uniform actions.
+            force_reset: drop unfinished episodes first.
+
+        Returns:
+            One trajectory by default; as many as needed with ``num_timesteps`` or ``num_episodes``.
+
+        Raises:
+            RuntimeError: before any weights have arrived.
+        """
+        behaviour = self.behaviour(self.config.explore if explore is None else explore, random_actions)
+        if force_reset:
+            self._needs_reset = True
+            self.statistics.restart()
+        if num_timesteps is None and num_episodes is None:
+            if self.config.batch_mode == "complete_episodes":
+                return [self._attempt(lambda: self._episodes(behaviour))]
+            return [self._attempt(lambda: self._fragment(behaviour))]
+        trajectories: list[Trajectory] = []
+        steps = episodes = 0
+        while steps < (num_timesteps or 0) or episodes < (num_episodes or 0):
+            limit = None if num_episodes is None else num_episodes - episodes
+            trajectory = self._attempt(lambda limit=limit: self._episodes(behaviour, limit))  # type: ignore[misc]
+            trajectories.append(trajectory)
+            steps += trajectory.env_steps()
+            episodes += trajectory.num_envs
+        return trajectories
+
+    def behaviour(self, explore: bool, random_actions: bool = False) -> Behaviour:
+        """How to act with the current weights.
+
+        Raises:
+            RuntimeError: before any weights have arrived.
+        """
+        weights = self._weights
+        if weights is None:
+            raise RuntimeError("IncentiveEnvRunner.sample() was called before set_state() brought any weights")
+        return Behaviour(
+            thetas=[torch.as_tensor(theta) for theta in weights["agents"]],
+            eta=torch.as_tensor(weights["designer"]),
+            epsilon=1.0 if random_actions else float(weights["epsilon"]) if explore else 0.0,
+            greedy=self.config.greedy_evaluation and not explore,
+            weights_seq_no=self._weights_seq_no,
+        )
+
+    def _attempt(self, rollout: Callable[[], Trajectory]) -> Trajectory:
+        """Runs a rollout; a crashed environment is made anew and its data dropped, if the config says so."""
+        for attempt in range(_MAX_ENV_RESTARTS + 1):
+            try:
+                return rollout()
+            except EnvAPIError:
+                raise  # A broken environment stays broken.
+            except Exception:
+                if not self.config.restart_failed_sub_environments or attempt == _MAX_ENV_RESTARTS:
+                    raise
+                logger.exception("an environment of runner %d crashed; making it anew", self.worker_index)
+                self._env_failures += 1
+                self.make_env()
+                self._make_sampler()
+        raise AssertionError("unreachable")
+
+    def _episodes(self, behaviour: Behaviour, limit: int | None = None) -> Trajectory:
+        trajectory = self.sampler.episodes(behaviour)
+        self.statistics.restart()
+        # The batched reset has cut whatever a fragment had begun.
+        self._needs_reset = True
+        return self._account(trajectory, limit)
+
+    def _fragment(self, behaviour: Behaviour) -> Trajectory:
+        length = self.config.get_rollout_fragment_length(self.worker_index)
+        reset, self._needs_reset = self._needs_reset, False
+        if reset:
+            self.statistics.restart()
+        return self._account(self.sampler.fragment(behaviour, length, reset))
+
+    def _account(self, trajectory: Trajectory, limit: int | None = None) -> Trajectory:
+        incentives = self.designer.mechanism.incentives(trajectory.designer_output, trajectory)
+        self.statistics.add(trajectory, incentives.numpy(), limit)
+        self._env_steps += trajectory.env_steps()
+        self._agent_steps += trajectory.agent_steps()
+        return trajectory
+
+    # -- metrics ----------------------------------------------------------------------------------------
+
+    def get_metrics(self) -> Any:
+        """Metrics of the episodes finished since the last call; docs/metrics.md explains each."""
+        log = self.metrics.log_value
+        steps, agent_steps, self._env_steps, self._agent_steps = self._env_steps, self._agent_steps, 0, 0
+        log(NUM_ENV_STEPS_SAMPLED, steps, reduce="sum")
+        log(NUM_ENV_STEPS_SAMPLED_LIFETIME, steps, reduce="lifetime_sum")
+        log((NUM_AGENT_STEPS_SAMPLED, "all"), agent_steps, reduce="sum")
+        log(NUM_ENV_FAILURES, self._env_failures, reduce="lifetime_sum")
+        self._env_failures = 0
+        log(NUM_EPISODES, self.statistics.num_finished, reduce="sum")
+        log(NUM_EPISODES_LIFETIME, self.statistics.num_finished, reduce="lifetime_sum")
+        totals = self.statistics.take()
+        if totals is None:
+            return self.metrics.reduce()
+        returns = totals.agent_returns.sum(-1)
+        log(EPISODE_RETURN_MEAN, returns.mean(), reduce="mean")
+        log(EPISODE_RETURN_MIN, returns.min(), reduce="min")
+        log(EPISODE_RETURN_MAX, returns.max(), reduce="max")
+        log(EPISODE_LEN_MEAN, totals.length.mean(), reduce="mean")
+        log("designer_return_mean", totals.designer_return.mean(), reduce="mean")
+        log("incentives_paid_mean", totals.paid.mean(), reduce="mean")
+        log("designer_net_return_mean", totals.net.mean(), reduce="mean")
+        for i, agent in enumerate(self.spec.possible_agents):
+            log(("agent_returns_mean", agent), totals.agent_returns[:, i].mean(), reduce="mean")
+            log(("agent_incentives_mean", agent), totals.agent_incentives[:, i].mean(), reduce="mean")
+        offered = totals.offered.sum(0) / totals.length.sum()
+        share = totals.actions_by_type.sum(0) / max(totals.actions_by_type.sum(), 1)
+        names = self.spec.action_type_names
+        for i, name in enumerate(names):
+            log(("incentive_paid", name), totals.paid_by_type[:, i].mean(), reduce="mean")
+            log(("action_share", name), share[i], reduce="mean")
+        outputs = names if len(offered) == len(names) else [str(i) for i in range(len(offered))]
+        for name, value in zip(outputs, offered, strict=True):
+            log(("incentive_offered", name), value, reduce="mean")
+        return self.metrics.reduce()
+
+    # -- state ------------------------------------------------------------------------------------------
+
+    def get_state(
+        self, components: Any = None, *, not_components: Any = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        """Weights (if asked for), and what exact resume needs: generator, environments, unfinished episodes."""
+        assert self.env is not None
+        state: dict[str, Any] = {
+            WEIGHTS_SEQ_NO: self._weights_seq_no,
+            "worker_index": self.worker_index,
+            "generator": self.generator.get_state().numpy(),
+            "statistics": self.statistics.get_state(),
+            "metrics": self.metrics.get_state(),
+        }
+        if self.env.resumable and not self._needs_reset:
+            state["env"] = self.env.get_state()
+        if self._check_component(COMPONENT_RL_MODULE, components, not_components):
+            state[COMPONENT_RL_MODULE] = self._weights
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes weights and, from a checkpoint of this very runner, everything else."""
+        weights = state.get(COMPONENT_RL_MODULE)
+        if isinstance(weights, ray.ObjectRef):
+            weights = ray.get(weights)
+        if weights is not None:
+            self._weights = weights
+            self._weights_seq_no = int(state.get(WEIGHTS_SEQ_NO, self._weights_seq_no))
+        # A restored runner receives the local runner's state: its weights, but not its random numbers.
+        if state.get("worker_index") != self.worker_index or "generator" not in state:
+            return
+        self.generator.set_state(torch.from_numpy(np.array(state["generator"])))
+        if self.env is not None and "env" in state and self.env.resumable:
+            self.env.set_state(state["env"])
+            self._needs_reset = False
+        running = state["statistics"]["running"]
+        if running.shape == self.statistics.get_state()["running"].shape:
+            self.statistics.set_state(state["statistics"])
+        self.metrics.set_state(state["metrics"])
+
+    def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """For checkpoints."""
+        return (), {"config": self.config}
+
+    def get_checkpointable_components(self) -> list[tuple[str, Checkpointable]]:
+        """None: parameters are saved by the learner."""
+        return []
+
+    def assert_healthy(self) -> None:
+        """Fails if the constructor did not complete."""
+        assert self.env is not None
+
+    def stop(self) -> None:
+        """Closes the environments."""
+        if self.env is not None:
+            self.env.close()

@@ -1,0 +1,135 @@
+"""What finished episodes were like: sums over steps, per environment, flushed when an episode ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rllib_metagrad.core.trajectory import Trajectory
+
+
+@dataclass(frozen=True)
+class EpisodeTotals:
+    """Totals of finished episodes, one row each (E rows).
+
+    Attributes:
+        length: ``[E]`` environment steps.
+        designer_return: ``[E]`` sum of R^ID, undiscounted.
+        agent_returns: ``[E, N]`` environment rewards, undiscounted.
+        agent_incentives: ``[E, N]`` incentives received.
+        offered: ``[E, U]`` sum over steps of the designer's outputs.
+        paid_by_type: ``[E, A]`` incentives paid for each action type.
+        actions_by_type: ``[E, A]`` how often agents acted in each type.
+    """
+
+    length: np.ndarray
+    designer_return: np.ndarray
+    agent_returns: np.ndarray
+    agent_incentives: np.ndarray
+    offered: np.ndarray
+    paid_by_type: np.ndarray
+    actions_by_type: np.ndarray
+
+    @property
+    def paid(self) -> np.ndarray:
+        """``[E]`` incentives paid in all."""
+        return self.agent_incentives.sum(-1)
+
+    @property
+    def net(self) -> np.ndarray:
+        """``[E]`` R^ID minus incentives paid."""
+        return self.designer_return - self.paid
+
+
+class EpisodeStatistics:
+    """Accumulates trajectories into totals of finished episodes.
+
+    Args:
+        num_envs: B.
+        num_agents: N.
+        num_action_types: A.
+        num_outputs: U.
+    """
+
+    def __init__(self, num_envs: int, num_agents: int, num_action_types: int, num_outputs: int) -> None:
+        self._widths = {
+            "length": 1,
+            "designer_return": 1,
+            "agent_returns": num_agents,
+            "agent_incentives": num_agents,
+            "offered": num_outputs,
+            "paid_by_type": num_action_types,
+            "actions_by_type": num_action_types,
+        }
+        self._num_types = num_action_types
+        self._running = np.zeros((num_envs, sum(self._widths.values())))
+        self._finished: list[np.ndarray] = []
+
+    def restart(self) -> None:
+        """Forgets unfinished episodes: environments were reset from outside."""
+        self._running[:] = 0
+
+    def add(self, trajectory: Trajectory, incentives: np.ndarray, limit: int | None = None) -> None:
+        """Adds a trajectory that continues where the last one ended.
+
+        Args:
+            trajectory: of the runner's B environments.
+            incentives: ``[T, B, N]`` received.
+            limit: count only the first so many environments.
+        """
+        per_step = self._per_step(trajectory, incentives)
+        over = trajectory.over.numpy()
+        start = 0
+        for t in np.flatnonzero(over.any(1)):
+            self._running += per_step[start : t + 1].sum(0)
+            start = t + 1
+            ended = over[t].copy()
+            if limit is not None:
+                ended[limit:] = False
+            self._finished.append(self._running[ended])
+            self._running[over[t]] = 0
+        self._running += per_step[start:].sum(0)
+
+    def _per_step(self, trajectory: Trajectory, incentives: np.ndarray) -> np.ndarray:
+        """All quantities side by side, ``[T, B, sum of widths]``."""
+        stepped = trajectory.stepped.numpy()[..., None]
+        active = trajectory.active.numpy()
+        types = trajectory.action_types.numpy()
+        by_type = (types[..., None] == np.arange(self._num_types)) & active[..., None]
+        parts = [
+            stepped,
+            trajectory.designer_rewards.numpy()[..., None],
+            trajectory.rewards.numpy(),
+            incentives,
+            trajectory.designer_output.numpy() * stepped,
+            np.einsum("tbn,tbna->tba", incentives, by_type),
+            by_type.sum(2),
+        ]
+        return np.concatenate(parts, axis=-1, dtype=np.float64)
+
+    @property
+    def num_finished(self) -> int:
+        """Episodes finished since the last :meth:`take`."""
+        return sum(len(rows) for rows in self._finished)
+
+    def take(self) -> EpisodeTotals | None:
+        """Totals of the episodes finished since the last call, or None if there are none."""
+        if self.num_finished == 0:
+            return None
+        rows = np.concatenate(self._finished)
+        self._finished = []
+        columns, start = {}, 0
+        for name, width in self._widths.items():
+            part = rows[:, start : start + width]
+            columns[name] = part[:, 0] if name in ("length", "designer_return") else part
+            start += width
+        return EpisodeTotals(**columns)
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Unfinished episodes, for exact resume."""
+        return {"running": self._running.copy()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Inverse of :meth:`get_state`."""
+        self._running = state["running"].copy()

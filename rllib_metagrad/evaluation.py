@@ -1,0 +1,109 @@
+"""Evaluating a trained algorithm: complete episodes without exploration, and pictures of one."""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+
+from rllib_metagrad.algorithms.base import IncentiveDesign
+from rllib_metagrad.env_runner import IncentiveEnvRunner
+
+_MAX_ENVS = 128
+
+
+def evaluate(
+    algorithm: IncentiveDesign,
+    episodes: int = 100,
+    seed: int = 0,
+    greedy: bool = False,
+    render: str | Path | None = None,
+) -> dict[str, Any]:
+    """Plays complete episodes with the current policies and designer, without exploration.
+
+    Args:
+        algorithm: trained, or restored from a checkpoint.
+        episodes: how many, >= 1.
+        seed: of environments and actions; the algorithm's own random numbers are not touched.
+        greedy: act by the modes of all policies instead of sampling from them.
+        render: path of a GIF of one further episode, or None.
+
+    Returns:
+        Means and standard errors over episodes of the designer's return (R^ID), incentives paid, their
+        difference, and per-agent returns and incentives; JSON-able.
+
+    Raises:
+        ValueError: if ``episodes`` is less than 1.
+    """
+    if episodes < 1:
+        raise ValueError(f"episodes must be at least 1, got {episodes}")
+    runner = _make_runner(algorithm, min(episodes, _MAX_ENVS), seed, greedy)
+    runner.sample(num_episodes=episodes, explore=False)
+    totals = runner.statistics.take()
+    assert totals is not None
+    names = runner.spec.possible_agents
+    types = runner.spec.action_type_names
+    steps = totals.length.sum()
+    offered = totals.offered.sum(0) / steps
+    result: dict[str, Any] = {
+        "episodes": episodes,
+        "greedy": greedy,
+        "seed": seed,
+        **_mean_and_error("designer_return", totals.designer_return),
+        **_mean_and_error("incentives_paid", totals.paid),
+        **_mean_and_error("designer_net_return", totals.net),
+        **_mean_and_error("episode_return", totals.agent_returns.sum(-1)),
+        "episode_len_mean": float(totals.length.mean()),
+        "agent_returns_mean": dict(zip(names, totals.agent_returns.mean(0).tolist(), strict=True)),
+        "agent_incentives_mean": dict(zip(names, totals.agent_incentives.mean(0).tolist(), strict=True)),
+        "incentive_paid": dict(zip(types, totals.paid_by_type.mean(0).tolist(), strict=True)),
+        "incentive_offered": offered.tolist(),
+    }
+    runner.stop()
+    if render is not None:
+        result["render"] = str(_render(algorithm, seed, greedy, Path(render)))
+    return result
+
+
+def _mean_and_error(name: str, values: np.ndarray) -> dict[str, float]:
+    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+    return {f"{name}_mean": float(values.mean()), f"{name}_se": error}
+
+
+def _make_runner(
+    algorithm: IncentiveDesign, num_envs: int, seed: int, greedy: bool, **env_config: Any
+) -> IncentiveEnvRunner:
+    """A runner of its own, with the algorithm's weights."""
+    config = copy.deepcopy(algorithm.config).copy(copy_frozen=False)
+    config.num_env_runners = 0
+    config.num_envs_per_env_runner = num_envs
+    config.seed = seed
+    config.greedy_evaluation = greedy
+    config.env_config = {**config.env_config, **env_config}
+    runner = IncentiveEnvRunner(config=config, env_creator=algorithm.env_creator, worker_index=0, num_workers=0)
+    state = algorithm.learner_group.get_state(
+        components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
+    )
+    runner.set_state(state[COMPONENT_LEARNER])
+    return runner
+
+
+def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path) -> Path:
+    """One episode as an animated picture, two frames a second."""
+    runner = _make_runner(algorithm, 1, seed, greedy, render_mode="rgb_array")
+    assert runner.env is not None
+    frames: list[np.ndarray] = []
+    env = runner.env
+    runner.sampler.episodes(
+        runner.behaviour(explore=False), on_step=lambda: frames.append(np.array(env.render()))
+    )
+    runner.stop()
+    images = [Image.fromarray(frame) for frame in frames]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images[0].save(path, save_all=True, append_images=images[1:], duration=500, loop=0)
+    return path

@@ -1,0 +1,349 @@
+"""IncentiveLearner: agents that learn under incentives; what to do with the designer is left to subclasses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from ray.rllib.core import COMPONENT_RL_MODULE
+from ray.rllib.core.learner.torch.torch_learner import TorchLearner
+from ray.rllib.core.learner.training_data import TrainingData
+from ray.rllib.utils.metrics import (
+    ALL_MODULES,
+    NUM_ENV_STEPS_SAMPLED_LIFETIME,
+    NUM_ENV_STEPS_TRAINED,
+    NUM_ENV_STEPS_TRAINED_LIFETIME,
+    WEIGHTS_SEQ_NO,
+)
+from torch import Tensor
+
+from rllib_metagrad.algorithms.config_rules import value_at
+from rllib_metagrad.core import optimizers
+from rllib_metagrad.core.agent_update import AgentSettings, AgentState, draw_minibatches, update
+from rllib_metagrad.core.optimizers import OptimizerSettings, OptimizerState
+from rllib_metagrad.core.reduction import OneLearner, Reduction
+from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.learners.distributed import AllReduce, broadcast
+from rllib_metagrad.modules.rl_modules import DESIGNER, RowModule
+
+COMPONENT_INCENTIVES = "incentive_learner"
+NUM_SKIPPED_UPDATES = "num_skipped_updates"
+
+
+class NonFiniteError(FloatingPointError):
+    """A loss or gradient became NaN or infinite."""
+
+
+class StaleTrajectoryError(RuntimeError):
+    """A trajectory was sampled with other weights than the learner's current ones."""
+
+
+@dataclass
+class Parameter:
+    """A row of parameters ``[1, D]`` with its own optimiser state."""
+
+    value: Tensor
+    optimizer: OptimizerState
+
+    def step(self, grad: Tensor, settings: OptimizerSettings) -> None:
+        """One optimiser step downhill."""
+        self.value, self.optimizer = optimizers.step(settings, self.value, grad, self.optimizer)
+
+
+@dataclass(frozen=True)
+class AgentsUpdate:
+    """What an agents' update was made of: all that its replica needs.
+
+    Attributes:
+        trajectory: tau.
+        states: of every stack, before the update.
+        eta: parameters of the incentive function in force when tau was sampled.
+        settings: how the agents learned.
+        minibatches: of every stack, the indices of its M steps.
+    """
+
+    trajectory: Trajectory
+    states: tuple[AgentState, ...]
+    eta: Tensor
+    settings: AgentSettings
+    minibatches: tuple[Sequence[Tensor | None], ...]
+
+
+class IncentiveLearner(TorchLearner):
+    """Agents learn by :func:`core.agent_update.update`; the designer stays as it is.
+
+    Parameters of each stack are one matrix; RLlib's modules are written from it when somebody looks.
+    """
+
+    # RLlib's own build() looks at the module before there are parameters.
+    _parameters_built = False
+
+    # -- construction -----------------------------------------------------------------------------------
+
+    def build(self) -> None:
+        """Builds modules and parameters; called by RLlib."""
+        if self._is_built:
+            return
+        torch.set_num_threads(self.config.torch_num_threads)
+        super().build()
+        many = self.config.num_learners > 1
+        self.reduction: Reduction = AllReduce() if many else OneLearner()
+        self.env_spec = self._module_spec.rl_module_specs[DESIGNER].model_config["env_spec"]
+        self.stacks = self.config.make_stacks(self.env_spec)
+        self.policies = [self.config.make_policy(stack) for stack in self.stacks]
+        self.designer = self.config.make_designer(self.env_spec)
+        for policy in self.policies:
+            policy.critic_only = policy.critic_only.to(self._device)
+        # All learners draw the same minibatches and the same start from one seed.
+        seed = np.random.SeedSequence().entropy if self.config.seed is None else self.config.seed
+        mixed = np.random.SeedSequence([int(seed) % 2**63, 104729]).generate_state(1, np.uint64)[0]
+        self.generator = torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+        if many:
+            state = broadcast(self.generator.get_state().to(self._device))
+            self.generator.set_state(state.cpu())
+
+        settings = self.config.agent_settings(0)
+        self.agents: list[AgentState] = []
+        for stack, policy in zip(self.stacks, self.policies, strict=True):
+            theta = policy.initialize(len(stack.policy_ids), self.generator).to(self._device)
+            self.agents.append(self._fresh(theta, settings))
+        self.eta = self._parameter(self.designer.initialize(self.generator))
+        self.build_designer()
+        self.last_update: AgentsUpdate | None = None
+        self._env_steps = 0
+        self._sums: dict[tuple[str, ...], Any] = {}
+        self._mark_modules_read()
+        self._parameters_built = True
+
+    def build_designer(self) -> None:
+        """For subclasses: further parameters of the designer."""
+
+    def _fresh(self, theta: Tensor, settings: AgentSettings) -> AgentState:
+        target = theta.clone() if settings.target_tau is not None else None
+        return AgentState(theta, optimizers.initial_state(settings.optimizer, theta), target)
+
+    def _parameter(self, value: Tensor) -> Parameter:
+        value = value.to(self._device)
+        return Parameter(value, OptimizerState(torch.zeros_like(value), torch.zeros_like(value)))
+
+    def configure_optimizers(self) -> None:
+        """Ours are functional and need no registration."""
+
+    def _make_modules_ddp_if_necessary(self) -> None:
+        """No DDP: gradients are summed in core, exactly."""
+
+    # -- learning ---------------------------------------------------------------------------------------
+
+    def update(
+        self,
+        training_data: TrainingData | None = None,
+        *,
+        timesteps: dict[str, Any] | None = None,
+        phases: Sequence[str] = ("designer", "agents"),
+        report: bool = True,
+        **kwargs: Any,
+    ) -> Any:
+        """One iteration of Algorithm 1 on one trajectory.
+
+        Args:
+            training_data: with the trajectory (this learner's shard) as ``batch`` or only one of ``batches``.
+            timesteps: with NUM_ENV_STEPS_SAMPLED_LIFETIME, for schedules.
+            phases: ``designer`` takes the trajectory as validation of the last agents' update, ``agents``
+                makes the next one on it.
+            report: return metrics of all updates since the last report, else nothing.
+
+        Raises:
+            StaleTrajectoryError: if the trajectory was not sampled with the current weights.
+            NonFiniteError: if a gradient is NaN or infinite and ``nan_policy`` is ``error``.
+        """
+        self._read_modules()
+        assert training_data is not None
+        trajectory: Trajectory = (
+            training_data.batch if training_data.batch is not None else training_data.batches[0]
+        )
+        if trajectory.weights_seq_no != self._weights_seq_no:
+            raise StaleTrajectoryError(
+                f"trajectory was sampled with weights {trajectory.weights_seq_no}, "
+                f"but the learner holds {self._weights_seq_no}"
+            )
+        if self._device.type != "cpu":
+            trajectory = trajectory.map(lambda x: x.to(self._device, non_blocking=True))
+        self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, self._env_steps))
+        eta_in_force = self.eta.value
+        if "designer" in phases:
+            self.designer_update(trajectory)
+        if "agents" in phases:
+            self.agents_update(trajectory, eta_in_force)
+            self.log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), trajectory.env_steps(), reduce="sum")
+        self._weights_seq_no += 1
+        return self.report() if report else {}
+
+    def agents_update(self, trajectory: Trajectory, eta_in_force: Tensor) -> None:
+        """Agents learn from the rewards that the trajectory really carried."""
+        settings = self.config.agent_settings(self._env_steps)
+        rewards = self.designer.mechanism.rewards(trajectory.designer_output, trajectory)
+        before, after, drawn = tuple(self.agents), [], []
+        for i, (stack, policy) in enumerate(zip(self.stacks, self.policies, strict=True)):
+            group = trajectory.groups[i]
+            num_steps = trajectory.num_steps * trajectory.num_envs * group.agents.shape[1]
+            minibatches = draw_minibatches(num_steps, settings, self.generator)
+            drawn.append(minibatches)
+            done = update(
+                policy, before[i], trajectory, group, rewards, settings, minibatches, self.reduction
+            )
+            if not self._finite(f"agents {', '.join(stack.policy_ids)}", done.state.theta):
+                return
+            after.append(done.state)
+            for key, values in done.metrics.items():
+                self.log(("agents", str(i), key), values)
+        self.agents = after
+        self.last_update = AgentsUpdate(trajectory, before, eta_in_force, settings, tuple(drawn))
+
+    def designer_update(self, validation: Trajectory) -> None:
+        """For subclasses: the designer learns from data of the agents' current policies."""
+
+    def _finite(self, who: str, *tensors: Tensor) -> bool:
+        """Whether all are finite; if not, raises or counts, as ``nan_policy`` says."""
+        if all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
+            return True
+        if self.config.nan_policy == "error":
+            raise NonFiniteError(
+                f"NaN or infinity in the update of {who} after {self._env_steps} environment steps; lower its "
+                "learning rate, clip its gradient (agent_grad_clip, designer_grad_clip), or set nan_policy: skip"
+            )
+        self.log((ALL_MODULES, NUM_SKIPPED_UPDATES), 1, reduce="sum")
+        return False
+
+    # -- metrics ----------------------------------------------------------------------------------------
+
+    def log(self, key: tuple[str, ...], value: Any, reduce: str = "mean") -> None:
+        """Adds to a metric (tensors are read only when reporting)."""
+        total, count, _ = self._sums.get(key, (0.0, 0, reduce))
+        total = max(total, value) if reduce == "max" else total + value
+        self._sums[key] = (total, count + 1, reduce)
+
+    def report(self) -> Any:
+        """Metrics since the last report, in RLlib's form."""
+        for key, (total, count, how) in self._sums.items():
+            values = torch.as_tensor(total).reshape(-1).tolist()
+            if key[0] == "agents":
+                stack = self.stacks[int(key[1])]
+                names = [("agents", policy_id, *key[2:]) for policy_id in stack.policy_ids]
+            else:
+                names = [key]
+            for name, value in zip(names, values, strict=True):
+                self.metrics.log_value(name, value / count if how == "mean" else value, reduce=how)
+        trained = self._sums.get((ALL_MODULES, NUM_ENV_STEPS_TRAINED), (0, 0, ""))[0]
+        self.metrics.log_value(
+            (ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), trained, reduce="lifetime_sum"
+        )
+        self._sums = {}
+        return self.metrics.reduce()
+
+    # -- state ------------------------------------------------------------------------------------------
+
+    def module_rows(self) -> list[tuple[RowModule, Any, Tensor]]:
+        """(module, layout, row ``[1, D]``) of everything that RLlib's modules show."""
+        rows: list[tuple[RowModule, Any, Tensor]] = []
+        for stack, policy, state in zip(self.stacks, self.policies, self.agents, strict=True):
+            for i, policy_id in enumerate(stack.policy_ids):
+                rows.append((self._module[policy_id], policy.parameters, state.theta[i : i + 1]))
+        rows.append((self._module[DESIGNER], self.designer.parameters, self.eta.value))
+        return rows
+
+    def _mark_modules_read(self) -> None:
+        for module, _, _ in self.module_rows():
+            module.changed = False
+
+    def _read_modules(self) -> None:
+        """Takes over parameters that were loaded into RLlib's modules from outside."""
+        rows = self.module_rows()
+        if not any(module.changed for module, _, _ in rows):
+            return
+        self.take_rows([module.read(layout).to(self._device) for module, layout, _ in rows])
+        self._mark_modules_read()
+
+    def take_rows(self, rows: list[Tensor]) -> None:
+        """Sets parameters from rows in the order of :meth:`module_rows`."""
+        start = 0
+        for i, stack in enumerate(self.stacks):
+            theta = torch.cat(rows[start : start + len(stack.policy_ids)])
+            self.agents[i] = replace(self.agents[i], theta=theta)
+            start += len(stack.policy_ids)
+        self.eta = replace(self.eta, value=rows[start])
+
+    @property
+    def module(self) -> Any:
+        """RLlib's view of the parameters, up to date."""
+        if self._parameters_built:
+            self._read_modules()
+            for module, layout, row in self.module_rows():
+                module.write(layout, row)
+        return self._module
+
+    def get_state(
+        self,
+        components: Any = None,
+        *,
+        not_components: Any = None,
+        inference_only: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """State for checkpoints; with ``inference_only`` what runners need, as a few large arrays."""
+        if inference_only:
+            self._read_modules()
+            return {
+                WEIGHTS_SEQ_NO: self._weights_seq_no,
+                COMPONENT_RL_MODULE: {
+                    "agents": [state.theta.cpu().numpy() for state in self.agents],
+                    "designer": self.eta.value.cpu().numpy(),
+                    "epsilon": value_at(self.config.agent_epsilon, self._env_steps),
+                },
+            }
+        state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
+        if self._check_component(COMPONENT_INCENTIVES, components, not_components):
+            state[COMPONENT_INCENTIVES] = self.get_own_state()
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`get_state` (full states only)."""
+        super().set_state(state)
+        self._weights_seq_no = state.get(WEIGHTS_SEQ_NO, self._weights_seq_no)
+        self._read_modules()
+        if COMPONENT_INCENTIVES in state:
+            self.set_own_state(state[COMPONENT_INCENTIVES])
+
+    def get_own_state(self) -> dict[str, Any]:
+        """All but the parameters that the modules hold."""
+        return {
+            "agents": [(state.optimizer, state.target) for state in self.agents],
+            "eta_optimizer": self.eta.optimizer,
+            # A shard of the trajectory says nothing about the other learners': they start the pipeline anew.
+            "last_update": self.last_update if self.config.num_learners <= 1 else None,
+            "generator": self.generator.get_state(),
+            "env_steps": self._env_steps,
+        }
+
+    def set_own_state(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`get_own_state`."""
+        self.agents = [
+            replace(agents, optimizer=optimizer, target=target)
+            for agents, (optimizer, target) in zip(self.agents, state["agents"], strict=True)
+        ]
+        self.eta = replace(self.eta, optimizer=state["eta_optimizer"])
+        self.last_update = state["last_update"]
+        self.generator.set_state(state["generator"])
+        self._env_steps = state["env_steps"]
+
+    def compute_loss_for_module(self, **kwargs: Any) -> Any:
+        """RLlib's per-module loss; here one loss couples all modules, see :meth:`update`."""
+        raise NotImplementedError("IncentiveLearner computes its losses in update()")
+
+    def _get_optimizer_state(self) -> dict[str, Any]:
+        return {}
+
+    def _set_optimizer_state(self, state: dict[str, Any]) -> None:
+        pass

@@ -1,0 +1,242 @@
+"""The designers that look through the agents' learning: MetaGrad, and AMD as its one-step ancestor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rllib_metagrad.algorithms.config_rules import value_at
+from rllib_metagrad.core import losses, optimizers
+from rllib_metagrad.core.agent_update import AgentState
+from rllib_metagrad.core.meta_gradient import Replica, replicate
+from rllib_metagrad.core.optimizers import OptimizerSettings
+from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.learners.base import AgentsUpdate, Parameter
+from rllib_metagrad.learners.designer_base import DesignerLearner
+
+
+@dataclass(frozen=True)
+class EtaGradient:
+    """Gradients with respect to eta ``[1, D]``, summed over learners, and the replicas they came through."""
+
+    meta: Tensor
+    cost: Tensor
+    cost_value: Tensor
+    replicas: tuple[Replica, ...]
+
+
+def flatten_steps(group: GroupTrajectory) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """A group's observations, actions, masks and recorded log-probabilities as ``[P, T * B * K, ...]``."""
+    p, t = group.actions.shape[:2]
+
+    def flat(array: Tensor) -> Tensor:
+        return array[:, :t].reshape(p, -1, *array.shape[4:])
+
+    masks = None if group.action_masks is None else flat(group.action_masks)
+    return flat(group.observations), flat(group.actions), masks, flat(group.log_probs)
+
+
+class MetaGradLearner(DesignerLearner):
+    """Algorithm 1 of Yang et al. 2022: the designer ascends eq. (4) or (5) through a replica of the agents' update."""
+
+    def build_designer(self) -> None:
+        """Adds the cost's own optimiser state and, with ``agent_model: cloned``, the surrogate policies."""
+        super().build_designer()
+        self.cost_optimizer = self._parameter(torch.zeros_like(self.eta.value)).optimizer
+        self.clones: list[AgentState] | None = None
+        if self.config.agent_model == "cloned":
+            settings = self.config.agent_settings(0)
+            # A designer that cannot see the agents does not know their start either.
+            self.clones = [
+                self._fresh(policy.initialize(len(stack.policy_ids), self.generator), settings)
+                for stack, policy in zip(self.stacks, self.policies, strict=True)
+            ]
+
+    # -- one step of the designer -----------------------------------------------------------------------
+
+    def designer_update(self, validation: Trajectory) -> None:
+        """One designer step on the validation trajectory of the last agents' update (Algorithm 1, line 7)."""
+        advantages = self.designer_advantages(validation, validation.designer_rewards)
+        if self.last_update is None:
+            return
+        past = self.last_update
+        if self.clones is not None:
+            past = replace(past, states=self._clone(past.trajectory))
+        start = self.eta.value
+        for epoch in range(self.config.designer_num_epochs):
+            # The gradient belongs to the eta that was in force; with several epochs its base point moves along.
+            eta = past.eta + (self.eta.value - start)
+            gradient = self.eta_gradient(past, eta, validation, advantages)
+            if epoch == 0:
+                self._log_replica(gradient.replicas)
+            if not self._descend(gradient):
+                return
+        if self.clones is not None:
+            self.clones = [
+                AgentState(r.theta_hat, r.outcome.state.optimizer, r.outcome.state.target)
+                for r in gradient.replicas
+            ]
+
+    def eta_gradient(
+        self, past: AgentsUpdate, eta: Tensor, validation: Trajectory, advantages: Tensor
+    ) -> EtaGradient:
+        """Equation (4), its two terms apart: through the agents' update, and of the cost psi.
+
+        Args:
+            past: the agents' update to look through.
+            eta: ``[1, D]``, where the gradient is taken.
+            validation: tau_hat.
+            advantages: ``[T, B]``, the designer's, on tau_hat.
+        """
+        tau = past.trajectory
+        eta = eta.detach().requires_grad_()
+        outputs = self.incentive_outputs(eta, tau)
+        incentives = self.designer.mechanism.incentives(outputs, tau)
+        replicas = tuple(
+            replicate(
+                self.config.meta_gradient,
+                policy,
+                past.states[i],
+                tau,
+                tau.groups[i],
+                tau.rewards + incentives,
+                past.settings,
+                past.minibatches[i],
+                self.reduction,
+            )
+            for i, policy in enumerate(self.policies)
+        )
+        outer = self.outer_gradient(self.outer_parameters(past, replicas), validation, advantages)
+        through_agents = sum(replica.pull_back(v) for replica, v in zip(replicas, outer, strict=True))
+
+        per_step = (outputs if self.config.designer_cost == "outputs" else incentives).sum(-1)
+        cost = losses.incentive_cost(per_step, tau.stepped, tau.over, self.config.gamma, self.reduction)
+        (meta,) = torch.autograd.grad(through_agents, eta, retain_graph=True)
+        (of_cost,) = torch.autograd.grad(cost, eta)
+        total = self.reduction.sum(cost.detach())
+        return EtaGradient(self.reduction.sum(meta), self.reduction.sum(of_cost), total, replicas)
+
+    def incentive_outputs(self, eta: Tensor, trajectory: Trajectory) -> Tensor:
+        """``mu_eta`` on a trajectory, ``[T, B, U]``, differentiable in eta."""
+        t, b = trajectory.stepped.shape
+        outputs: Tensor = self.designer.outputs(  # type: ignore[attr-defined]
+            eta, trajectory.states[:-1].flatten(0, 1), trajectory.action_features.flatten(0, 1)
+        )
+        return outputs.reshape(t, b, -1)
+
+    def outer_parameters(self, past: AgentsUpdate, replicas: tuple[Replica, ...]) -> list[Tensor]:
+        """Where the designer's objective is differentiated: at the updated policies."""
+        return [replica.theta_hat for replica in replicas]
+
+    def outer_gradient(
+        self, thetas: list[Tensor], validation: Trajectory, advantages: Tensor
+    ) -> list[Tensor]:
+        """``v = d L_ID / d theta_hat`` of every stack, ``[P, D]`` each, summed over learners."""
+        leaves = [theta.detach().requires_grad_() for theta in thetas]
+        t, b = validation.stepped.shape
+        joint = torch.zeros_like(advantages)
+        old_joint = torch.zeros_like(advantages)
+        for policy, leaf, group in zip(self.policies, leaves, validation.groups, strict=True):
+            observations, actions, masks, old = flatten_steps(group)
+            active = group.select(validation.active)
+            log_probs = policy.log_probs(leaf, observations, actions, masks, validation.epsilon)
+            joint = joint + (log_probs.reshape(active.shape) * active).sum((0, 3))
+            old_joint = old_joint + (old.reshape(active.shape) * active).sum((0, 3))
+        weights = losses.weights_of(validation.stepped, self.reduction, dim=(0, 1))
+        per_step = losses.designer_outer_loss(
+            self.config.designer_loss, joint, old_joint, advantages, self.config.designer_clip_param
+        )
+        loss = (weights * per_step).sum()
+        self.log(("designer", "loss"), self.reduction.sum(loss.detach()))
+        return [self.reduction.sum(grad) for grad in torch.autograd.grad(loss, leaves)]
+
+    def _descend(self, gradient: EtaGradient) -> bool:
+        config = self.config
+        coeff = value_at(config.designer_cost_coeff, self._env_steps)
+        if not self._finite("the designer", gradient.meta, gradient.cost):
+            return False
+        clip = config.designer_grad_clip
+        if config.designer_cost_lr is None:
+            self.eta.step(
+                gradient.meta + coeff * gradient.cost, self.optimizer(config.designer_lr, clip)
+            )
+        else:
+            self.eta.step(gradient.meta, self.optimizer(config.designer_lr, clip))
+            cost = Parameter(self.eta.value, self.cost_optimizer)
+            cost.step(coeff * gradient.cost, self.optimizer(config.designer_cost_lr, clip))
+            self.eta, self.cost_optimizer = replace(self.eta, value=cost.value), cost.optimizer
+        self.log(("designer", "meta_gradient_norm"), gradient.meta.norm())
+        self.log(("designer", "cost_gradient_norm"), gradient.cost.norm())
+        self.log(("designer", "cost"), gradient.cost_value)
+        return True
+
+    def _log_replica(self, replicas: tuple[Replica, ...]) -> None:
+        """The invariant: the replica IS the update that the agents made. Its gap is rounding."""
+        if self.clones is not None:
+            return
+        gap = max(
+            float((r.theta_hat - now.theta).abs().max()) for r, now in zip(replicas, self.agents, strict=True)
+        )
+        self.log(("designer", "replica_gap"), gap, reduce="max")
+
+    # -- agents that cannot be opened (section 4.2) -----------------------------------------------------
+
+    def _clone(self, trajectory: Trajectory) -> tuple[AgentState, ...]:
+        """Behavioural cloning: fits the surrogates to what agents were seen to do, and returns their states."""
+        assert self.clones is not None
+        fitted = []
+        for policy, clone, group in zip(self.policies, self.clones, trajectory.groups, strict=True):
+            observations, actions, masks, _ = flatten_steps(group)
+            p = group.agents.shape[0]
+            weights = losses.weights_of(group.select(trajectory.active).reshape(p, -1), self.reduction)
+            theta = clone.theta
+            optimizer = OptimizerSettings("adam", lr=self.config.cloning_lr)
+            moments = optimizers.initial_state(optimizer, theta)
+            likelihood = torch.zeros(())
+            for _ in range(self.config.cloning_steps):
+                leaf = theta.detach().requires_grad_()
+                log_probs = policy.log_probs(leaf, observations, actions, masks, trajectory.epsilon)
+                loss = -(weights * log_probs).sum()
+                (grad,) = torch.autograd.grad(loss, leaf)
+                theta, moments = optimizers.step(optimizer, theta, self.reduction.sum(grad), moments)
+                likelihood = -self.reduction.sum(loss.detach()) / p
+            self.log(("designer", "cloning_log_likelihood"), likelihood)
+            fitted.append(replace(clone, theta=theta))
+        return tuple(fitted)
+
+    # -- state ------------------------------------------------------------------------------------------
+
+    def get_own_state(self) -> dict[str, Any]:
+        """Adds the cost's optimiser and the clones."""
+        return {**super().get_own_state(), "cost_optimizer": self.cost_optimizer, "clones": self.clones}
+
+    def set_own_state(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`get_own_state`."""
+        super().set_own_state(state)
+        self.cost_optimizer, self.clones = state["cost_optimizer"], state["clones"]
+
+
+class AMDLearner(MetaGradLearner):
+    """Adaptive mechanism design, Baumann et al. 2020 (arXiv:1806.04067).
+
+    The planner ascends welfare by anticipating the agents' next step from the data at hand,
+    ``<grad_theta V(theta), delta theta(eta)>`` with plain gradient steps ``delta theta``: no updated policy is
+    sampled, so there is no validation trajectory and no replica of the optimiser that agents really use.
+    """
+
+    def designer_update(self, validation: Trajectory) -> None:
+        """One planner step on the trajectory that agents are about to learn from."""
+        advantages = self.designer_advantages(validation, validation.designer_rewards)
+        settings = self.config.agent_settings(self._env_steps)
+        plain = replace(settings, optimizer=OptimizerSettings("sgd", lr=settings.optimizer.lr), num_epochs=1)
+        anticipated = AgentsUpdate(
+            validation, tuple(self.agents), self.eta.value, plain, ([None],) * len(self.stacks)
+        )
+        self._descend(self.eta_gradient(anticipated, self.eta.value, validation, advantages))
+
+    def outer_parameters(self, past: AgentsUpdate, replicas: tuple[Replica, ...]) -> list[Tensor]:
+        """The current policies: first order in the agents' step."""
+        return [state.theta for state in past.states]

@@ -1,0 +1,265 @@
+"""The incentive designer: incentive functions ``mu_eta``, stochastic designers of dual-RL, and constants.
+
+All of them answer one question for the runner, :meth:`Designer.act`: what is the mechanism's input ``u`` at
+these states and joint actions? Parameters are one row ``eta [1, D]``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from rllib_metagrad.mechanisms import Mechanism, make_mechanism
+from rllib_metagrad.modules.distributions import (
+    ActionDistribution,
+    Categorical,
+    DiagonalGaussian,
+    MultiCategorical,
+)
+from rllib_metagrad.modules.networks import Network, NetworkSettings, Parameters
+from rllib_metagrad.modules.population import EnvSpec
+
+
+@dataclass(frozen=True)
+class DesignerStep:
+    """What a designer did at ``[n]`` steps: outputs ``[n, U]``; actions and log-probabilities of a stochastic one."""
+
+    outputs: Tensor
+    actions: Tensor | None = None
+    log_probs: Tensor | None = None
+
+
+class Designer(ABC):
+    """Maps (state, joint action) to the mechanism's input.
+
+    Attributes:
+        parameters: layout of ``eta [1, D]`` (D may be 0).
+        mechanism: takes the outputs.
+    """
+
+    parameters: Parameters
+    mechanism: Mechanism
+
+    def initialize(self, generator: torch.Generator) -> Tensor:
+        """Initial ``eta [1, D]``."""
+        return self.parameters.initialize(1, generator)
+
+    @abstractmethod
+    def act(
+        self, eta: Tensor, states: Tensor, features: Tensor, generator: torch.Generator, greedy: bool = False
+    ) -> DesignerStep:
+        """Outputs for ``n`` steps.
+
+        Args:
+            eta: ``[1, D]``.
+            states: ``[n, *state]``.
+            features: ``[n, N * F]``, joint actions.
+            generator: for stochastic designers.
+            greedy: the mode instead of a draw.
+        """
+
+
+class IncentiveFunction(Designer):
+    """``mu_eta(s, a)``: a network, squashed by the mechanism; deterministic and differentiable.
+
+    Args:
+        state_shape: of the designer's observation.
+        num_features: N * F, width of the joint action.
+        mechanism: whose input it produces.
+        settings: of the network.
+        output_bias: added to the raw outputs, to start with small (< 0) or large incentives.
+    """
+
+    def __init__(
+        self,
+        state_shape: Sequence[int],
+        num_features: int,
+        mechanism: Mechanism,
+        settings: NetworkSettings,
+        output_bias: float = 0.0,
+    ) -> None:
+        self.mechanism = mechanism
+        self.output_bias = output_bias
+        self.network = Network(
+            state_shape, mechanism.num_outputs, settings, "incentive_", extra_features=num_features
+        )
+        self.parameters = Parameters(self.network.leaves)
+
+    def outputs(self, eta: Tensor, states: Tensor, features: Tensor) -> Tensor:
+        """``u [n, U]``, differentiable in ``eta``."""
+        leaves = self.parameters.cut(eta)
+        raw = self.network.apply(leaves, states.unsqueeze(0), features.unsqueeze(0)).squeeze(0)
+        return self.mechanism.squash(raw + self.output_bias)
+
+    def act(
+        self, eta: Tensor, states: Tensor, features: Tensor, generator: torch.Generator, greedy: bool = False
+    ) -> DesignerStep:
+        """See :class:`Designer`; nothing is drawn."""
+        return DesignerStep(self.outputs(eta, states, features))
+
+
+class StochasticDesigner(Designer):
+    """A designer that is itself an RL policy (dual-RL; the AI Economist of Zheng et al. 2020).
+
+    With ``levels`` its action assigns one of them to each output: jointly, ``Discrete(|levels|^U)``, as in
+    Yang et al. 2022 for Escape Room, or factorised, one choice an output, as for tax brackets. Without levels
+    it draws raw outputs from a Gaussian of fixed standard deviation and squashes them: dual-RL (c).
+    """
+
+    def __init__(
+        self,
+        state_shape: Sequence[int],
+        num_features: int,
+        mechanism: Mechanism,
+        settings: NetworkSettings,
+        levels: Sequence[float] | None,
+        factorised: bool = False,
+        std: float = 1.0,
+    ) -> None:
+        self.mechanism = mechanism
+        outputs = mechanism.num_outputs
+        self.distribution: ActionDistribution
+        self._table: Tensor | None = None
+        if levels is None:
+            self.distribution = DiagonalGaussian(outputs)
+        elif factorised:
+            self.distribution = MultiCategorical([len(levels)] * outputs)
+            self._table = torch.tensor(levels, dtype=torch.float32)
+        else:
+            self.distribution = Categorical(len(levels) ** outputs)
+            self._table = torch.tensor(list(itertools.product(levels, repeat=outputs)), dtype=torch.float32)
+        self._log_std = torch.tensor(float(std)).log()
+        self.network = Network(
+            state_shape, self.distribution.num_outputs, settings, "incentive_", extra_features=num_features
+        )
+        self.parameters = Parameters(self.network.leaves)
+
+    def _raw(self, eta: Tensor, states: Tensor, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        leaves = self.parameters.cut(eta)
+        raw = self.network.apply(leaves, states.unsqueeze(0), features.unsqueeze(0)).squeeze(0)
+        free = self._log_std.to(raw).expand(raw.shape[-1]) if self.distribution.num_free else None
+        return raw, free
+
+    def decode(self, actions: Tensor) -> Tensor:
+        """Actions to the mechanism's input ``[n, U]``."""
+        if self._table is None:
+            return self.mechanism.squash(actions)
+        return self._table.to(actions.device)[actions]
+
+    def act(
+        self, eta: Tensor, states: Tensor, features: Tensor, generator: torch.Generator, greedy: bool = False
+    ) -> DesignerStep:
+        """See :class:`Designer`."""
+        raw, free = self._raw(eta, states, features)
+        if greedy:
+            actions = self.distribution.mode(raw, free, None)
+            return DesignerStep(self.decode(actions), actions)
+        actions, log_probs = self.distribution.sample(raw, free, None, 0.0, generator)
+        return DesignerStep(self.decode(actions), actions, log_probs)
+
+    def evaluate(
+        self, eta: Tensor, states: Tensor, features: Tensor, actions: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probabilities and entropies ``[n]`` of recorded designer actions, differentiable in ``eta``."""
+        raw, free = self._raw(eta, states, features)
+        log_probs = self.distribution.log_prob(raw, free, actions, None, 0.0)
+        return log_probs, self.distribution.entropy(raw, free, None)
+
+
+class ConstantDesigner(Designer):
+    """The same outputs always: no incentives, a fixed table, a legislated tax schedule.
+
+    Raises:
+        ValueError: if their number is not the mechanism's.
+    """
+
+    def __init__(self, mechanism: Mechanism, outputs: Sequence[float] | None) -> None:
+        self.mechanism = mechanism
+        self.parameters = Parameters([])
+        values = [0.0] * mechanism.num_outputs if outputs is None else list(outputs)
+        if len(values) != mechanism.num_outputs:
+            raise ValueError(
+                f"fixed_incentives has {len(values)} values, but the mechanism takes {mechanism.num_outputs}"
+            )
+        self._outputs = torch.tensor(values, dtype=torch.float32)
+
+    def initialize(self, generator: torch.Generator) -> Tensor:
+        """Nothing to learn: ``[1, 0]``."""
+        return torch.zeros(1, 0)
+
+    def act(
+        self, eta: Tensor, states: Tensor, features: Tensor, generator: torch.Generator, greedy: bool = False
+    ) -> DesignerStep:
+        """See :class:`Designer`."""
+        return DesignerStep(self._outputs.to(states.device).expand(states.shape[0], -1))
+
+
+class DesignerCritic:
+    """``V_phi(s)``, the designer's value function: parameters ``phi [1, D]``."""
+
+    def __init__(self, state_shape: Sequence[int], settings: NetworkSettings) -> None:
+        self.network = Network(state_shape, 1, settings, "value_")
+        self.parameters = Parameters(self.network.leaves)
+
+    def values(self, phi: Tensor, states: Tensor) -> Tensor:
+        """``V [n]`` of states ``[n, *state]``."""
+        leaves = self.parameters.cut(phi)
+        return self.network.apply(leaves, states.unsqueeze(0)).squeeze(0).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class DesignerSettings:
+    """What kind of designer there is.
+
+    Attributes:
+        kind: ``incentive_function`` (MetaGrad, AMD), ``stochastic`` (dual-RL) or ``constant``.
+        mechanism: name of the mechanism, or None for the kind's usual one.
+        mechanism_config: its arguments.
+        network: of the incentive function, or of the stochastic designer.
+        output_bias: see :class:`IncentiveFunction`.
+        levels: of a stochastic designer, None for continuous outputs.
+        factorised: see :class:`StochasticDesigner`.
+        std: of continuous outputs before squashing.
+        constant: outputs of a constant designer, None for zeros.
+    """
+
+    kind: Literal["incentive_function", "stochastic", "constant"]
+    mechanism: str
+    mechanism_config: dict[str, Any]
+    network: NetworkSettings
+    output_bias: float = 0.0
+    levels: tuple[float, ...] | None = None
+    factorised: bool = False
+    std: float = 1.0
+    constant: tuple[float, ...] | None = None
+
+
+def make_designer(settings: DesignerSettings, spec: EnvSpec) -> Designer:
+    """Builds the designer for an environment.
+
+    Raises:
+        ValueError: for an unknown mechanism, or outputs that do not fit it.
+    """
+    mechanism = make_mechanism(
+        settings.mechanism, spec.num_agents, spec.num_action_types, settings.mechanism_config
+    )
+    shape, features = spec.state_shape, spec.num_features
+    if settings.kind == "constant":
+        return ConstantDesigner(mechanism, settings.constant)
+    if settings.kind == "stochastic":
+        return StochasticDesigner(
+            shape,
+            features,
+            mechanism,
+            settings.network,
+            settings.levels,
+            settings.factorised,
+            settings.std,
+        )
+    return IncentiveFunction(shape, features, mechanism, settings.network, settings.output_bias)
