@@ -29,7 +29,8 @@ from ray.rllib.utils.metrics import (
 )
 
 import env_wrappers
-from env_wrappers.vector import EnvAPIError, LoopVectorEnv, VectorIncentiveEnv
+from env_wrappers.loop import LoopVectorEnv
+from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.episode_statistics import EpisodeStatistics
 from rllib_metagrad.modules.population import EnvSpec

@@ -1,0 +1,100 @@
+"""What an incentive designer needs of an environment, beside PettingZoo's ParallelEnv API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from pettingzoo import ParallelEnv
+
+
+class IncentiveEnv(ParallelEnv):
+    """A ParallelEnv that also says what the designer sees, wants, and pays for.
+
+    Deriving from this class is optional: for any other ParallelEnv the functions below give defaults.
+    The methods are asked after ``reset`` (only :meth:`state`) and after every ``step``.
+
+    Attributes:
+        num_action_types: how many kinds of actions can earn different incentives.
+        action_type_names: their names, for reports.
+        max_episode_steps: bound on an episode's length, or None.
+    """
+
+    num_action_types: int
+    action_type_names: tuple[str, ...]
+    max_episode_steps: int | None = None
+    state_space: gym.Space
+
+    def state(self) -> np.ndarray:
+        """The designer's observation."""
+        raise NotImplementedError
+
+    def action_types(self) -> dict[str, int]:
+        """Type of each agent's last action, in ``range(num_action_types)``."""
+        raise NotImplementedError
+
+    def designer_reward(self) -> float:
+        """R^ID of the last step."""
+        raise NotImplementedError
+
+    def context(self) -> dict[str, np.ndarray]:
+        """Further arrays of the last step that a mechanism needs to recompute rewards, by name."""
+        return {}
+
+
+def default_num_action_types(spaces: dict[str, gym.Space]) -> int:
+    """Number of discrete actions (the most of any agent), or one type for all other actions."""
+    if all(isinstance(space, gym.spaces.Discrete) for space in spaces.values()):
+        return max(int(space.n) for space in spaces.values())  # type: ignore[attr-defined]
+    return 1
+
+
+def action_feature_size(space: gym.Space) -> int:
+    """Width of :func:`action_features`.
+
+    Raises:
+        ValueError: for an action space that is neither discrete nor a box.
+    """
+    if isinstance(space, gym.spaces.Discrete):
+        return int(space.n)
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return int(np.sum(space.nvec))
+    if isinstance(space, gym.spaces.Box):
+        return int(np.prod(space.shape))
+    raise ValueError(
+        f"action space {space} is not supported: it must be Discrete, MultiDiscrete or Box"
+    )
+
+
+def action_features(space: gym.Space, actions: np.ndarray) -> np.ndarray:
+    """The actions as an incentive function sees them: one-hot for discrete ones, values for a box.
+
+    Args:
+        space: of one agent.
+        actions: ``[..., ]`` for Discrete (counted from 0), ``[..., D]`` otherwise.
+
+    Returns:
+        ``[..., action_feature_size(space)]`` float32.
+    """
+    if isinstance(space, gym.spaces.Discrete):
+        return np.eye(int(space.n), dtype=np.float32)[actions]
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        nvec = np.asarray(space.nvec).reshape(-1)
+        parts = [np.eye(n, dtype=np.float32)[actions[..., d]] for d, n in enumerate(nvec)]
+        return np.concatenate(parts, axis=-1)
+    return np.asarray(actions, dtype=np.float32)
+
+
+def state_of(env: ParallelEnv, fallback: np.ndarray) -> np.ndarray:
+    """``env.state()``, or the fallback where the environment has none."""
+    try:
+        return np.asarray(env.state())
+    except NotImplementedError:
+        return fallback
+
+
+def state_space_of(env: ParallelEnv) -> gym.Space | None:
+    """The environment's own ``state_space``, if it declares one."""
+    space: Any = getattr(env, "state_space", None)
+    return space if isinstance(space, gym.Space) else None

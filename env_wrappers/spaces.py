@@ -1,0 +1,119 @@
+"""From PettingZoo's spaces to arrays that networks take, and back for actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+
+class ObservationProcessor:
+    """Turns one agent's observations into arrays of one shape.
+
+    Discrete observations become one-hot; other composite ones are flattened; pictures (three axes) keep their
+    shape; masks of legal actions (a dict's ``action_mask`` beside its ``observation``, or the info dict's) are split
+    off.
+
+    Args:
+        space: the environment's.
+        mask_in_info: whether infos carry ``action_mask``.
+
+    Attributes:
+        shape, dtype, space: of the processed observation.
+        masked: whether there are masks.
+    """
+
+    def __init__(self, space: gym.Space, mask_in_info: bool = False) -> None:
+        self._mask_in_dict = (
+            isinstance(space, gym.spaces.Dict) and "observation" in space.spaces and "action_mask" in space.spaces
+        )
+        self.masked = self._mask_in_dict or mask_in_info
+        self._inner: gym.Space = space["observation"] if self._mask_in_dict else space  # type: ignore[index]
+        inner = self._inner
+        self._is_box = isinstance(inner, gym.spaces.Box)
+        if self._is_box and len(inner.shape or ()) == 3:
+            image = inner.dtype == np.uint8
+            self.shape: tuple[int, ...] = tuple(inner.shape or ())
+            self.dtype = np.dtype(np.uint8 if image else np.float32)
+        else:
+            self.shape = (gym.spaces.flatdim(inner),)
+            self.dtype = np.dtype(np.float32)
+        limit = (0, 255) if self.dtype == np.uint8 else (-np.inf, np.inf)
+        self.space = gym.spaces.Box(limit[0], limit[1], self.shape, self.dtype.type)
+
+    def __call__(self, observation: Any, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+        """The processed observation, and the mask or None.
+
+        Raises:
+            ValueError: if the observation is not in the space, saying how.
+        """
+        mask = None
+        if self._mask_in_dict:
+            if not isinstance(observation, dict) or "observation" not in observation:
+                raise ValueError("observations must hold a dict with observation and action_mask")
+            mask = np.asarray(observation["action_mask"], bool).reshape(-1)
+            observation = observation["observation"]
+        elif self.masked and "action_mask" in info:
+            mask = np.asarray(info["action_mask"], bool).reshape(-1)
+        if self._is_box:
+            values = np.asarray(observation)
+            if values.shape != self._inner.shape:
+                raise ValueError(f"observations has shape {values.shape}, expected {self._inner.shape}")
+            if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
+                raise ValueError(f"observations has dtype {values.dtype}, expected {self._inner.dtype}")
+        else:
+            try:
+                values = np.asarray(gym.spaces.flatten(self._inner, observation))
+            except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+                raise ValueError(f"observations holds {observation!r}, not in {self._inner}: {error}") from error
+        values = values.reshape(self.shape)
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise ValueError("observations holds NaN or infinity")
+        return values, mask
+
+
+@dataclass(frozen=True)
+class ActionProcessor:
+    """Between the policies' actions (counted from 0, flat) and the environment's.
+
+    Attributes:
+        space: what policies act in: Discrete from 0, MultiDiscrete of one axis, Box of one axis (float32).
+        original: the environment's.
+    """
+
+    space: gym.Space
+    original: gym.Space
+
+    def to_env(self, action: np.ndarray) -> Any:
+        """An action as the environment takes it."""
+        if isinstance(self.original, gym.spaces.Discrete):
+            return int(action) + int(self.original.start)
+        if isinstance(self.original, gym.spaces.MultiDiscrete):
+            return (action.reshape(self.original.shape) + self.original.start).astype(self.original.dtype)
+        assert isinstance(self.original, gym.spaces.Box)
+        return action.reshape(self.original.shape).astype(self.original.dtype)
+
+
+def action_processor(space: gym.Space) -> ActionProcessor:
+    """The processor for an action space.
+
+    Raises:
+        ValueError: if the space is not supported.
+    """
+    if isinstance(space, gym.spaces.Discrete):
+        return ActionProcessor(gym.spaces.Discrete(int(space.n)), space)
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return ActionProcessor(gym.spaces.MultiDiscrete(np.asarray(space.nvec).reshape(-1)), space)
+    if isinstance(space, gym.spaces.MultiBinary):
+        count = int(np.prod(space.shape))
+        return ActionProcessor(
+            gym.spaces.MultiDiscrete([2] * count), gym.spaces.MultiDiscrete(np.full(space.shape, 2))
+        )
+    if isinstance(space, gym.spaces.Box) and np.issubdtype(space.dtype, np.floating):
+        low, high = space.low.reshape(-1), space.high.reshape(-1)
+        return ActionProcessor(gym.spaces.Box(low, high, dtype=np.float32), space)
+    raise ValueError(
+        f"action space {space} is not supported: it must be Discrete, MultiDiscrete, MultiBinary or a float Box"
+    )

@@ -1,0 +1,179 @@
+"""Batched environments: B copies in lockstep, written into preallocated arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+
+class EnvAPIError(ValueError):
+    """An environment broke its own API; the message names environment, agent and key."""
+
+
+@dataclass(frozen=True)
+class AgentGroup:
+    """Agents whose (processed) observation and action spaces are equal.
+
+    Attributes:
+        agents: indices into ``possible_agents``.
+        observation_shape: of one agent.
+        observation_dtype: float32, or uint8 for images.
+        action_space: Discrete, MultiDiscrete or a one-dimensional Box.
+        masked: whether masks of legal actions are given.
+    """
+
+    agents: tuple[int, ...]
+    observation_shape: tuple[int, ...]
+    observation_dtype: np.dtype
+    action_space: gym.Space
+    masked: bool = False
+
+
+class VectorIncentiveEnv(ABC):
+    """B copies of an environment of N agents, stepped in lockstep.
+
+    Subclasses call :meth:`allocate`, and write into the buffers in :meth:`reset` and :meth:`step`. Buffers are
+    overwritten by the next call: copy what should last.
+
+    When an episode is over, the next ``step`` ignores that copy's actions. With ``autoreset`` it resets the
+    copy instead (``was_reset``; observations are the next episode's first), without it the copy stays frozen.
+    So the final observation of an episode can always be read after its last step.
+
+    Attributes:
+        observations: for every group ``[B, N_g, *shape]``; an agent that has left keeps its last one.
+        action_masks: for every group ``[B, N_g, A]`` bool (concatenated for MultiDiscrete), or None.
+        state: ``[B, *state_shape]``, the designer's observation.
+        active: ``[B, N]`` bool, the agent acts in the next step.
+        rewards: ``[B, N]`` float32; 0 for agents that did not act.
+        terminated: ``[B, N]`` bool, the agent's life ended in this step with nothing to come.
+        truncated: ``[B, N]`` bool, the agent's life was cut in this step.
+        episode_over: ``[B]`` bool.
+        was_reset: ``[B]`` bool, the last step reset this copy.
+        action_types: ``[B, N]`` int64, of the last actions.
+        action_features: ``[B, N, F]`` float32, the last actions as an incentive function sees them.
+        designer_reward: ``[B]`` float32, R^ID.
+        context: further arrays ``[B, ...]`` for mechanisms.
+    """
+
+    #: Whether get_state / set_state work.
+    resumable: ClassVar[bool] = False
+
+    name: str
+    observation_spaces: dict[str, gym.Space]
+    action_spaces: dict[str, gym.Space]
+    max_episode_steps: int | None
+
+    def allocate(
+        self,
+        num_envs: int,
+        possible_agents: Sequence[str],
+        groups: Sequence[AgentGroup],
+        state_shape: Sequence[int],
+        state_dtype: Any,
+        action_type_names: Sequence[str],
+        action_feature_size: int,
+        context_shapes: dict[str, tuple[int, ...]] | None = None,
+        autoreset: bool = False,
+    ) -> None:
+        """Sets the attributes and creates the buffers.
+
+        Raises:
+            ValueError: if ``num_envs`` is not a positive whole number.
+        """
+        if not isinstance(num_envs, int) or num_envs < 1:
+            raise ValueError(f"num_envs must be a whole number >= 1, got {num_envs!r}")
+        b, n = num_envs, len(possible_agents)
+        self.num_envs = num_envs
+        self.possible_agents = tuple(possible_agents)
+        self.groups = tuple(groups)
+        self.state_shape = tuple(state_shape)
+        self.state_dtype = np.dtype(state_dtype)
+        self.action_type_names = tuple(action_type_names)
+        self.num_action_types = len(self.action_type_names)
+        self.action_feature_size = action_feature_size
+        self.context_shapes = dict(context_shapes or {})
+        self.autoreset = autoreset
+        self.observations = tuple(
+            np.zeros((b, len(g.agents), *g.observation_shape), g.observation_dtype) for g in groups
+        )
+        self.action_masks = tuple(
+            np.ones((b, len(g.agents), num_logits(g.action_space)), bool) if g.masked else None
+            for g in groups
+        )
+        self.state = np.zeros((b, *state_shape), state_dtype)
+        self.active = np.zeros((b, n), bool)
+        self.rewards = np.zeros((b, n), np.float32)
+        self.terminated = np.zeros((b, n), bool)
+        self.truncated = np.zeros((b, n), bool)
+        self.episode_over = np.zeros(b, bool)
+        self.was_reset = np.zeros(b, bool)
+        self.action_types = np.zeros((b, n), np.int64)
+        self.action_features = np.zeros((b, n, action_feature_size), np.float32)
+        self.designer_reward = np.zeros(b, np.float32)
+        self.context = {k: np.zeros((b, *s), np.float32) for k, s in self.context_shapes.items()}
+
+    @abstractmethod
+    def reset(self, seed: int | None = None) -> None:
+        """Starts a new episode in every copy.
+
+        Args:
+            seed: copy b gets the b-th child of ``np.random.SeedSequence(seed)``; None goes on with the
+                generators as they are.
+        """
+
+    @abstractmethod
+    def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
+        """One step of every copy.
+
+        Args:
+            actions: for every group ``[B, N_g]`` (Discrete) or ``[B, N_g, D]``; those of inactive agents are
+                ignored.
+            designer_output: ``[B, U]``, for environments whose dynamics depend on the designer.
+        """
+
+    def get_state(self) -> dict[str, Any]:
+        """All that exact resume needs."""
+        raise NotImplementedError(f"{self.name} cannot be saved in the middle of an episode")
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`get_state`."""
+        raise NotImplementedError(f"{self.name} cannot be restored in the middle of an episode")
+
+    def render(self) -> np.ndarray:
+        """RGB picture ``[H, W, 3]`` uint8 of the first copy."""
+        raise NotImplementedError(f"{self.name} has no picture")
+
+    def close(self) -> None:
+        """Releases resources."""
+
+    def clear_step(self) -> None:
+        """Zeroes what a step reports, before it is written anew."""
+        self.rewards[:] = 0
+        self.terminated[:] = False
+        self.truncated[:] = False
+        self.was_reset[:] = False
+        self.designer_reward[:] = 0
+
+
+def num_logits(space: gym.Space) -> int:
+    """Width of a mask over an action space.
+
+    Raises:
+        ValueError: if the space is not discrete.
+    """
+    if isinstance(space, gym.spaces.Discrete):
+        return int(space.n)
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return int(np.sum(space.nvec))
+    raise ValueError(f"action masks need a Discrete or MultiDiscrete action space, got {space}")
+
+
+def child_seeds(seed: int, count: int) -> list[int]:
+    """Independent seeds for the copies of an environment."""
+    children = np.random.SeedSequence(seed).spawn(count)
+    return [int(child.generate_state(1)[0]) for child in children]
