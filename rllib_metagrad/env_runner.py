@@ -59,9 +59,7 @@ def build_env(
         ValueError: for an unknown name or wrong env_config.
     """
     if config.env in env_wrappers.names():
-        return env_wrappers.make_vec(
-            config.env, num_envs, centralized=config.centralized, **dict(config.env_config)
-        )
+        return env_wrappers.make_vec(config.env, num_envs, centralized=config.centralized, **dict(config.env_config))
     if env_creator is None:
         raise ValueError(f"env {config.env!r} is not one of {', '.join(env_wrappers.names())}")
     context = EnvContext(config.env_config, worker_index=worker_index)
@@ -79,7 +77,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
 
     def __init__(self, *, config: Any, **kwargs: Any) -> None:
         super().__init__(config=config, **kwargs)
-        self.worker_index = self.worker_index or 0
+        self.worker_index: int = int(kwargs.get("worker_index") or 0)
         self._env_creator = kwargs.get("env_creator")
         torch.set_num_threads(self.config.torch_num_threads)
         self.generator = torch.Generator()
@@ -147,9 +145,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
             spec = self.config.get_multi_rl_module_spec(spaces=self.get_spaces(), inference_only=True)
             self._module = spec.build()
         if self._weights is not None:
-            for stack, policy, theta in zip(
-                self.stacks, self.policies, self._weights["agents"], strict=True
-            ):
+            for stack, policy, theta in zip(self.stacks, self.policies, self._weights["agents"], strict=True):
                 for row, policy_id in enumerate(stack.policy_ids):
                     self._module[policy_id].write(policy.parameters, torch.as_tensor(theta)[row : row + 1])
             eta = torch.as_tensor(self._weights["designer"])
@@ -307,9 +303,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
 
     # -- state ------------------------------------------------------------------------------------------
 
-    def get_state(
-        self, components: Any = None, *, not_components: Any = None, **kwargs: Any
-    ) -> dict[str, Any]:
+    def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
         """Weights (if asked for), and what exact resume needs: generator, environments, unfinished episodes."""
         assert self.env is not None
         state: dict[str, Any] = {

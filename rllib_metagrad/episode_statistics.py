@@ -81,7 +81,7 @@ class EpisodeStatistics:
         per_step = self._per_step(trajectory, incentives)
         over = trajectory.over.numpy()
         start = 0
-        for t in np.flatnonzero(over.any(1)):
+        for t in map(int, np.flatnonzero(over.any(1))):
             self._running += per_step[start : t + 1].sum(0)
             start = t + 1
             ended = over[t].copy()

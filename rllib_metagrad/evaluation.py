@@ -99,9 +99,7 @@ def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path) -> 
     assert runner.env is not None
     frames: list[np.ndarray] = []
     env = runner.env
-    runner.sampler.episodes(
-        runner.behaviour(explore=False), on_step=lambda: frames.append(np.array(env.render()))
-    )
+    runner.sampler.episodes(runner.behaviour(explore=False), on_step=lambda: frames.append(np.array(env.render())))
     runner.stop()
     images = [Image.fromarray(frame) for frame in frames]
     path.parent.mkdir(parents=True, exist_ok=True)

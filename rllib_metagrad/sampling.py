@@ -245,9 +245,7 @@ class _Record:
         t = self.length
         self._env_arrays["states"][t] = self.env.state
         for i, stack in enumerate(self.stacks):
-            self._stack_arrays[i]["observations"][:, t] = self._per_stack(
-                i, self.env.observations[stack.env_group]
-            )
+            self._stack_arrays[i]["observations"][:, t] = self._per_stack(i, self.env.observations[stack.env_group])
 
     def before_step(self) -> None:
         """Records what is seen before acting."""
@@ -307,9 +305,7 @@ class _Record:
             for key, array in self._env_arrays.items()
         }
         context = {
-            key.removeprefix("context/"): tensors.pop(key)
-            for key in list(tensors)
-            if key.startswith("context/")
+            key.removeprefix("context/"): tensors.pop(key) for key in list(tensors) if key.startswith("context/")
         }
         return {**tensors, "context": context}
 

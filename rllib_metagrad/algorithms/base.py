@@ -12,6 +12,7 @@ from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
+    EVALUATION_RESULTS,
     LEARNER_RESULTS,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
     TIMERS,
@@ -143,6 +144,12 @@ class IncentiveDesign(Algorithm):
         self._seconds["sync_weights"] += time.perf_counter() - start
 
     _weights_seq_no = 0
+
+    def _compile_iteration_results(self, *, train_results: Any, eval_results: Any) -> Any:
+        """RLlib keeps the last evaluation's keys, emptied to NaN, in iterations without one; we leave them out."""
+        if not eval_results:
+            train_results = {k: v for k, v in train_results.items() if k != EVALUATION_RESULTS}
+        return super()._compile_iteration_results(train_results=train_results, eval_results=eval_results)
 
     # -- state ------------------------------------------------------------------------------------------
 

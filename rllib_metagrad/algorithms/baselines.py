@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from rllib_metagrad.algorithms import config_rules as rules
 from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
+from rllib_metagrad.algorithms.config_rules import Rule
 from rllib_metagrad.algorithms.designer_config import LearningDesignerConfig
 from rllib_metagrad.learners.base import IncentiveLearner
 from rllib_metagrad.learners.dual_rl import DualRLLearner
@@ -22,7 +24,7 @@ class DualRLConfig(LearningDesignerConfig):
     """
 
     designer_kind = "stochastic"
-    RULES = {
+    RULES: Mapping[str, Rule] = {
         **LearningDesignerConfig.RULES,
         "designer_levels": rules.NUMBERS,
         "designer_factorised": rules.BOOL,
@@ -68,7 +70,7 @@ class DualRL(IncentiveDesign):
 class FixedIncentiveConfig(IncentiveDesignConfig):
     """Configures :class:`FixedIncentive`: ``fixed_incentives``, one value an output, or null for none at all."""
 
-    RULES = {**IncentiveDesignConfig.RULES, "fixed_incentives": rules.NUMBERS}
+    RULES: Mapping[str, Rule] = {**IncentiveDesignConfig.RULES, "fixed_incentives": rules.NUMBERS}
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or FixedIncentive)

@@ -35,8 +35,7 @@ _REPLACED = {
     "num_epochs": "agent_num_epochs",
     "minibatch_size": "agent_minibatch_size",
     "train_batch_size": "num_envs_per_env_runner (a batch is one episode or fragment of each environment)",
-    "_train_batch_size_per_learner": "num_envs_per_env_runner (a batch is one episode or fragment of each "
-    "environment)",
+    "_train_batch_size_per_learner": "num_envs_per_env_runner (a batch is one episode or fragment of each environment)",
 }
 # Names under which RLlib's dicts reach attributes of another name.
 _ALIASES = {
@@ -192,9 +191,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         if self.env is None:
             raise ValueError("env is missing; set env: escape_room, for example")
         if self.batch_mode not in ("complete_episodes", "truncate_episodes"):
-            raise ValueError(
-                f"batch_mode must be complete_episodes or truncate_episodes, got {self.batch_mode!r}"
-            )
+            raise ValueError(f"batch_mode must be complete_episodes or truncate_episodes, got {self.batch_mode!r}")
         for key in ("num_envs_per_env_runner", "num_env_runners", "num_learners"):
             rules.integer(1 if key == "num_envs_per_env_runner" else 0).check(key, getattr(self, key))
         envs = self.num_envs_per_env_runner * max(1, self.num_env_runners)

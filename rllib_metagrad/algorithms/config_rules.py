@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def schedule(low: float, high: float = math.inf, *, above: bool = False, none: b
         if len(points) != len(x) or not points or points[0][0] != 0:
             return False
         steps = [p[0] for p in points]
-        return all(a < b for a, b in zip(steps, steps[1:], strict=False)) and all(
+        return all(a < b for a, b in itertools.pairwise(steps)) and all(
             p[1] is not None and one.accepts(p[1]) for p in points
         )
 
@@ -126,9 +127,7 @@ def network(key: str, value: Any) -> NetworkSettings:
 def unknown(what: str, name: str, known: Sequence[str]) -> str:
     """``unknown <what>; did you mean ...?``"""
     close = get_close_matches(str(name), known, n=1, cutoff=0.6)
-    return f"unknown {what}; " + (
-        f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
-    )
+    return f"unknown {what}; " + (f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}")
 
 
 def value_at(spec: float | Sequence[Sequence[float]], env_steps: int) -> float:
@@ -136,7 +135,7 @@ def value_at(spec: float | Sequence[Sequence[float]], env_steps: int) -> float:
     if isinstance(spec, int | float):
         return float(spec)
     points = [(float(t), float(v)) for t, v in spec]
-    for (t0, v0), (t1, v1) in zip(points, points[1:], strict=False):
+    for (t0, v0), (t1, v1) in itertools.pairwise(points):
         if env_steps < t1:
             return v0 + (v1 - v0) * max(0.0, env_steps - t0) / (t1 - t0)
     return points[-1][1]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rllib_metagrad.algorithms import config_rules as rules
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
+from rllib_metagrad.algorithms.config_rules import Rule
 from rllib_metagrad.modules.networks import NetworkSettings
 
 
 class LearningDesignerConfig(IncentiveDesignConfig):
     """Keys of every learning designer: its objective's advantages, its critic, its optimiser."""
 
-    RULES = {
+    RULES: Mapping[str, Rule] = {
         **IncentiveDesignConfig.RULES,
         "designer_loss": rules.choice("reinforce", "ppo"),
         "designer_lr": rules.schedule(0),
         "designer_betas": rules.BETAS,
+        "designer_eps": rules.number(0, above=True),
         "designer_grad_clip": rules.number(0, above=True, none=True),
         "designer_num_epochs": rules.integer(1),
         "designer_clip_param": rules.number(0, above=True),
@@ -33,6 +36,7 @@ class LearningDesignerConfig(IncentiveDesignConfig):
         self.designer_loss = "reinforce"
         self.designer_lr: Any = 1e-3
         self.designer_betas = (0.9, 0.999)
+        self.designer_eps = 1e-8
         self.designer_grad_clip: float | None = None
         self.designer_num_epochs = 1
         self.designer_clip_param = 0.2

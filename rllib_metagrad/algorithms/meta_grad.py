@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from rllib_metagrad.algorithms import config_rules as rules
 from rllib_metagrad.algorithms.base import IncentiveDesign
+from rllib_metagrad.algorithms.config_rules import Rule
 from rllib_metagrad.algorithms.designer_config import LearningDesignerConfig
 from rllib_metagrad.learners.meta_grad import AMDLearner, MetaGradLearner
 from rllib_metagrad.modules.designer import DesignerSettings
@@ -27,7 +29,7 @@ class MetaGradConfig(LearningDesignerConfig):
     """
 
     designer_kind = "incentive_function"
-    RULES = {
+    RULES: Mapping[str, Rule] = {
         **LearningDesignerConfig.RULES,
         "pipelined": rules.BOOL,
         "meta_gradient": rules.choice("mixed", "unrolled"),

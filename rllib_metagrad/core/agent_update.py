@@ -120,9 +120,7 @@ class Batch:
 
     def detach(self) -> Batch:
         """The same with constant advantages and value targets."""
-        return replace(
-            self, advantages=self.advantages.detach(), value_targets=self.value_targets.detach()
-        )
+        return replace(self, advantages=self.advantages.detach(), value_targets=self.value_targets.detach())
 
     def take(self, index: Tensor | None) -> Batch:
         """The steps at ``index`` ``[m]`` of every policy; all of them for None."""
@@ -297,9 +295,7 @@ def update(
     return Update(AgentState(theta, optimizer, target), tuple(path), batch, metrics)
 
 
-def draw_minibatches(
-    num_steps: int, settings: AgentSettings, generator: torch.Generator
-) -> list[Tensor | None]:
+def draw_minibatches(num_steps: int, settings: AgentSettings, generator: torch.Generator) -> list[Tensor | None]:
     """Indices of the M steps: ``num_epochs`` shuffled passes over ``num_steps`` flattened steps.
 
     Without a minibatch size there is nothing to draw and the generator is left alone.

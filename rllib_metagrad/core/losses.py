@@ -42,9 +42,7 @@ def normalize(x: Tensor, weights: Tensor, reduction: Reduction, dim: int | tuple
     return centred / (torch.sqrt(variance + 1e-16) + 1e-8)
 
 
-def clipped_ratio_objective(
-    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip_param: float
-) -> Tensor:
+def clipped_ratio_objective(log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip_param: float) -> Tensor:
     """PPO's clipped surrogate, Schulman et al. 2017 (arXiv:1707.06347), eq. 7; elementwise, to be maximised."""
     ratio = torch.exp(log_probs - old_log_probs)
     clipped = ratio.clamp(1 - clip_param, 1 + clip_param)

@@ -91,7 +91,8 @@ def step(
     lr: float | Tensor = settings.lr if lr_scale is None else settings.lr * lr_scale
     if settings.name == "sgd":
         return theta - lr * grad, OptimizerState(count=state.count + 1)
-    assert state.first is not None and state.second is not None
+    assert state.first is not None
+    assert state.second is not None
     beta1, beta2 = settings.betas
     count = state.count + 1
     first = beta1 * state.first + (1 - beta1) * grad

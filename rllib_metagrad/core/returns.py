@@ -45,7 +45,7 @@ def discounted_sum(x: Tensor, decay: Tensor) -> Tensor:
     Returns:
         ``[T, ...]``.
     """
-    return _DiscountedSum.apply(x, decay)  # type: ignore[no-any-return]
+    return _DiscountedSum.apply(x, decay)
 
 
 def advantages_and_targets(

@@ -168,25 +168,17 @@ _NOT_ARRAYS = ("groups", "context", "epsilon", "weights_seq_no")
 def _map(trajectory: Trajectory, function: Callable[[Tensor, int], Tensor]) -> Trajectory:
     """Applies ``function(tensor, axis of B)`` everywhere."""
 
-    def apply(value: Tensor | None, axis: int) -> Tensor | None:
+    def apply(value: Any, axis: int) -> Any:
         return None if value is None else function(value, axis)
 
     groups = tuple(
         GroupTrajectory(
             agents=group.agents,
-            **{
-                f.name: apply(getattr(group, f.name), 2)
-                for f in fields(GroupTrajectory)
-                if f.name != "agents"
-            },
+            **{f.name: apply(getattr(group, f.name), 2) for f in fields(GroupTrajectory) if f.name != "agents"},
         )
         for group in trajectory.groups
     )
-    arrays = {
-        f.name: apply(getattr(trajectory, f.name), 1)
-        for f in fields(Trajectory)
-        if f.name not in _NOT_ARRAYS
-    }
+    arrays = {f.name: apply(getattr(trajectory, f.name), 1) for f in fields(Trajectory) if f.name not in _NOT_ARRAYS}
     context = {key: function(value, 1) for key, value in trajectory.context.items()}
     return replace(trajectory, groups=groups, context=context, **arrays)
 
@@ -197,7 +189,7 @@ def _pad(trajectory: Trajectory, length: int) -> Trajectory:
     if missing == 0:
         return trajectory
 
-    def pad(tensor: Tensor | None, axis: int, repeat_last: bool) -> Tensor | None:
+    def pad(tensor: Any, axis: int, repeat_last: bool) -> Any:
         if tensor is None:
             return None
         last = tensor.narrow(axis, tensor.shape[axis] - 1, 1)
@@ -209,18 +201,18 @@ def _pad(trajectory: Trajectory, length: int) -> Trajectory:
     groups = tuple(
         GroupTrajectory(
             agents=group.agents,
-            observations=pad(group.observations, 1, True),  # type: ignore[arg-type]
-            actions=pad(group.actions, 1, False),  # type: ignore[arg-type]
-            log_probs=pad(group.log_probs, 1, False),  # type: ignore[arg-type]
+            observations=pad(group.observations, 1, True),
+            actions=pad(group.actions, 1, False),
+            log_probs=pad(group.log_probs, 1, False),
             # A padded row is masked out of every loss, but its distribution must exist: repeat a legal mask.
             action_masks=pad(group.action_masks, 1, True),
         )
         for group in trajectory.groups
     )
-    arrays = {
+    arrays: dict[str, Any] = {
         f.name: pad(getattr(trajectory, f.name), 0, f.name == "states")
         for f in fields(Trajectory)
         if f.name not in _NOT_ARRAYS
     }
     context = {key: pad(value, 0, False) for key, value in trajectory.context.items()}
-    return replace(trajectory, groups=groups, context=context, **arrays)  # type: ignore[arg-type]
+    return replace(trajectory, groups=groups, context=context, **arrays)

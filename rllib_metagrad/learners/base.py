@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -78,6 +79,7 @@ class IncentiveLearner(TorchLearner):
     Parameters of each stack are one matrix; RLlib's modules are written from it when somebody looks.
     """
 
+    _weights_seq_no: int
     # RLlib's own build() looks at the module before there are parameters.
     _parameters_built = False
 
@@ -98,8 +100,8 @@ class IncentiveLearner(TorchLearner):
         for policy in self.policies:
             policy.critic_only = policy.critic_only.to(self._device)
         # All learners draw the same minibatches and the same start from one seed.
-        seed = np.random.SeedSequence().entropy if self.config.seed is None else self.config.seed
-        mixed = np.random.SeedSequence([int(seed) % 2**63, 104729]).generate_state(1, np.uint64)[0]
+        seed = secrets.randbits(63) if self.config.seed is None else int(self.config.seed)
+        mixed = np.random.SeedSequence([seed, 104729]).generate_state(1, np.uint64)[0]
         self.generator = torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
         if many:
             state = broadcast(self.generator.get_state().to(self._device))
@@ -161,9 +163,7 @@ class IncentiveLearner(TorchLearner):
         """
         self._read_modules()
         assert training_data is not None
-        trajectory: Trajectory = (
-            training_data.batch if training_data.batch is not None else training_data.batches[0]
-        )
+        trajectory: Trajectory = training_data.batch if training_data.batch is not None else training_data.batches[0]
         if trajectory.weights_seq_no != self._weights_seq_no:
             raise StaleTrajectoryError(
                 f"trajectory was sampled with weights {trajectory.weights_seq_no}, "
@@ -191,9 +191,7 @@ class IncentiveLearner(TorchLearner):
             num_steps = trajectory.num_steps * trajectory.num_envs * group.agents.shape[1]
             minibatches = draw_minibatches(num_steps, settings, self.generator)
             drawn.append(minibatches)
-            done = update(
-                policy, before[i], trajectory, group, rewards, settings, minibatches, self.reduction
-            )
+            done = update(policy, before[i], trajectory, group, rewards, settings, minibatches, self.reduction)
             if not self._finite(f"agents {', '.join(stack.policy_ids)}", done.state.theta):
                 return
             after.append(done.state)
@@ -237,9 +235,7 @@ class IncentiveLearner(TorchLearner):
             for name, value in zip(names, values, strict=True):
                 self.metrics.log_value(name, value / count if how == "mean" else value, reduce=how)
         trained = self._sums.get((ALL_MODULES, NUM_ENV_STEPS_TRAINED), (0, 0, ""))[0]
-        self.metrics.log_value(
-            (ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), trained, reduce="lifetime_sum"
-        )
+        self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), trained, reduce="lifetime_sum")
         self._sums = {}
         return self.metrics.reduce()
 
@@ -311,7 +307,7 @@ class IncentiveLearner(TorchLearner):
     def set_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_state` (full states only)."""
         super().set_state(state)
-        self._weights_seq_no = state.get(WEIGHTS_SEQ_NO, self._weights_seq_no)
+        self._weights_seq_no = int(state.get(WEIGHTS_SEQ_NO, self._weights_seq_no))
         self._read_modules()
         if COMPONENT_INCENTIVES in state:
             self.set_own_state(state[COMPONENT_INCENTIVES])

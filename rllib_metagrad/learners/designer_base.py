@@ -28,14 +28,18 @@ class DesignerLearner(IncentiveLearner):
         self.phi_target: Tensor | None = None
         if settings is not None:
             self.critic = DesignerCritic(self.env_spec.state_shape, settings)
-            self.phi = self._parameter(self.critic.parameters.initialize(self.generator))
+            self.phi = self._parameter(self.critic.parameters.initialize(1, self.generator))
             self.phi_target = self.phi.value if self.config.designer_target_tau is not None else None
 
     def optimizer(self, lr: Any, clip: float | None = None) -> OptimizerSettings:
         """Adam at a scheduled rate."""
         betas = self.config.designer_betas
         return OptimizerSettings(
-            "adam", lr=value_at(lr, self._env_steps), betas=(betas[0], betas[1]), grad_clip=clip
+            "adam",
+            lr=value_at(lr, self._env_steps),
+            betas=(betas[0], betas[1]),
+            eps=self.config.designer_eps,
+            grad_clip=clip,
         )
 
     def designer_advantages(self, trajectory: Trajectory, rewards: Tensor) -> Tensor:

@@ -23,7 +23,8 @@ class DualRLLearner(DesignerLearner):
         states = trajectory.states[:-1].flatten(0, 1)
         features = trajectory.action_features.flatten(0, 1)
         actions, old = trajectory.designer_actions, trajectory.designer_log_probs
-        assert actions is not None and old is not None
+        assert actions is not None
+        assert old is not None
         for _ in range(config.designer_num_epochs):
             eta = self.eta.value.detach().requires_grad_()
             log_probs, entropy = self.designer.evaluate(eta, states, features, actions.flatten(0, 1))

@@ -76,13 +76,10 @@ class MetaGradLearner(DesignerLearner):
                 return
         if self.clones is not None:
             self.clones = [
-                AgentState(r.theta_hat, r.outcome.state.optimizer, r.outcome.state.target)
-                for r in gradient.replicas
+                AgentState(r.theta_hat, r.outcome.state.optimizer, r.outcome.state.target) for r in gradient.replicas
             ]
 
-    def eta_gradient(
-        self, past: AgentsUpdate, eta: Tensor, validation: Trajectory, advantages: Tensor
-    ) -> EtaGradient:
+    def eta_gradient(self, past: AgentsUpdate, eta: Tensor, validation: Trajectory, advantages: Tensor) -> EtaGradient:
         """Equation (4), its two terms apart: through the agents' update, and of the cost psi.
 
         Args:
@@ -110,7 +107,7 @@ class MetaGradLearner(DesignerLearner):
             for i, policy in enumerate(self.policies)
         )
         outer = self.outer_gradient(self.outer_parameters(past, replicas), validation, advantages)
-        through_agents = sum(replica.pull_back(v) for replica, v in zip(replicas, outer, strict=True))
+        through_agents = torch.stack([replica.pull_back(v) for replica, v in zip(replicas, outer, strict=True)]).sum()
 
         per_step = (outputs if self.config.designer_cost == "outputs" else incentives).sum(-1)
         cost = losses.incentive_cost(per_step, tau.stepped, tau.over, self.config.gamma, self.reduction)
@@ -122,7 +119,7 @@ class MetaGradLearner(DesignerLearner):
     def incentive_outputs(self, eta: Tensor, trajectory: Trajectory) -> Tensor:
         """``mu_eta`` on a trajectory, ``[T, B, U]``, differentiable in eta."""
         t, b = trajectory.stepped.shape
-        outputs: Tensor = self.designer.outputs(  # type: ignore[attr-defined]
+        outputs: Tensor = self.designer.outputs(
             eta, trajectory.states[:-1].flatten(0, 1), trajectory.action_features.flatten(0, 1)
         )
         return outputs.reshape(t, b, -1)
@@ -131,12 +128,9 @@ class MetaGradLearner(DesignerLearner):
         """Where the designer's objective is differentiated: at the updated policies."""
         return [replica.theta_hat for replica in replicas]
 
-    def outer_gradient(
-        self, thetas: list[Tensor], validation: Trajectory, advantages: Tensor
-    ) -> list[Tensor]:
+    def outer_gradient(self, thetas: list[Tensor], validation: Trajectory, advantages: Tensor) -> list[Tensor]:
         """``v = d L_ID / d theta_hat`` of every stack, ``[P, D]`` each, summed over learners."""
         leaves = [theta.detach().requires_grad_() for theta in thetas]
-        t, b = validation.stepped.shape
         joint = torch.zeros_like(advantages)
         old_joint = torch.zeros_like(advantages)
         for policy, leaf, group in zip(self.policies, leaves, validation.groups, strict=True):
@@ -160,9 +154,7 @@ class MetaGradLearner(DesignerLearner):
             return False
         clip = config.designer_grad_clip
         if config.designer_cost_lr is None:
-            self.eta.step(
-                gradient.meta + coeff * gradient.cost, self.optimizer(config.designer_lr, clip)
-            )
+            self.eta.step(gradient.meta + coeff * gradient.cost, self.optimizer(config.designer_lr, clip))
         else:
             self.eta.step(gradient.meta, self.optimizer(config.designer_lr, clip))
             cost = Parameter(self.eta.value, self.cost_optimizer)
@@ -177,9 +169,7 @@ class MetaGradLearner(DesignerLearner):
         """The invariant: the replica IS the update that the agents made. Its gap is rounding."""
         if self.clones is not None:
             return
-        gap = max(
-            float((r.theta_hat - now.theta).abs().max()) for r, now in zip(replicas, self.agents, strict=True)
-        )
+        gap = max(float((r.theta_hat - now.theta).abs().max()) for r, now in zip(replicas, self.agents, strict=True))
         self.log(("designer", "replica_gap"), gap, reduce="max")
 
     # -- agents that cannot be opened (section 4.2) -----------------------------------------------------
@@ -232,9 +222,7 @@ class AMDLearner(MetaGradLearner):
         advantages = self.designer_advantages(validation, validation.designer_rewards)
         settings = self.config.agent_settings(self._env_steps)
         plain = replace(settings, optimizer=OptimizerSettings("sgd", lr=settings.optimizer.lr), num_epochs=1)
-        anticipated = AgentsUpdate(
-            validation, tuple(self.agents), self.eta.value, plain, ([None],) * len(self.stacks)
-        )
+        anticipated = AgentsUpdate(validation, tuple(self.agents), self.eta.value, plain, ([None],) * len(self.stacks))
         self._descend(self.eta_gradient(anticipated, self.eta.value, validation, advantages))
 
     def outer_parameters(self, past: AgentsUpdate, replicas: tuple[Replica, ...]) -> list[Tensor]:

@@ -94,9 +94,7 @@ class AgentIncentives(Mechanism):
 
 MechanismFactory = Callable[..., Mechanism]
 _REGISTRY: dict[str, MechanismFactory] = {
-    "action_incentives": lambda num_agents, num_action_types, **config: ActionIncentives(
-        num_action_types, **config
-    ),
+    "action_incentives": lambda num_agents, num_action_types, **config: ActionIncentives(num_action_types, **config),
     "agent_incentives": lambda num_agents, num_action_types, **config: AgentIncentives(num_agents, **config),
 }
 

@@ -86,9 +86,7 @@ class IncentiveFunction(Designer):
     ) -> None:
         self.mechanism = mechanism
         self.output_bias = output_bias
-        self.network = Network(
-            state_shape, mechanism.num_outputs, settings, "incentive_", extra_features=num_features
-        )
+        self.network = Network(state_shape, mechanism.num_outputs, settings, "incentive_", extra_features=num_features)
         self.parameters = Parameters(self.network.leaves)
 
     def outputs(self, eta: Tensor, states: Tensor, features: Tensor) -> Tensor:
@@ -163,9 +161,7 @@ class StochasticDesigner(Designer):
         actions, log_probs = self.distribution.sample(raw, free, None, 0.0, generator)
         return DesignerStep(self.decode(actions), actions, log_probs)
 
-    def evaluate(
-        self, eta: Tensor, states: Tensor, features: Tensor, actions: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def evaluate(self, eta: Tensor, states: Tensor, features: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies ``[n]`` of recorded designer actions, differentiable in ``eta``."""
         raw, free = self._raw(eta, states, features)
         log_probs = self.distribution.log_prob(raw, free, actions, None, 0.0)
@@ -246,9 +242,7 @@ def make_designer(settings: DesignerSettings, spec: EnvSpec) -> Designer:
     Raises:
         ValueError: for an unknown mechanism, or outputs that do not fit it.
     """
-    mechanism = make_mechanism(
-        settings.mechanism, spec.num_agents, spec.num_action_types, settings.mechanism_config
-    )
+    mechanism = make_mechanism(settings.mechanism, spec.num_agents, spec.num_action_types, settings.mechanism_config)
     shape, features = spec.state_shape, spec.num_features
     if settings.kind == "constant":
         return ConstantDesigner(mechanism, settings.constant)

@@ -30,7 +30,12 @@ class ActionDistribution(Protocol):
     action_shape: tuple[int, ...]
 
     def sample(
-        self, outputs: Tensor, free: Tensor | None, masks: Tensor | None, epsilon: float, generator: torch.Generator
+        self,
+        outputs: Tensor,
+        free: Tensor | None,
+        masks: Tensor | None,
+        epsilon: float,
+        generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Draws actions and gives their log-probabilities."""
         ...
@@ -77,7 +82,12 @@ class Categorical:
         self.num_outputs = n
 
     def sample(
-        self, outputs: Tensor, free: Tensor | None, masks: Tensor | None, epsilon: float, generator: torch.Generator
+        self,
+        outputs: Tensor,
+        free: Tensor | None,
+        masks: Tensor | None,
+        epsilon: float,
+        generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Draws by the exponential race: ``argmax(p / e)``, one batched pass."""
         log_probs = _explored(torch.log_softmax(_masked(outputs, masks), dim=-1), masks, epsilon)
@@ -121,7 +131,12 @@ class MultiCategorical:
         return list(zip(self._parts, torch.split(outputs, self.nvec, dim=-1), split_masks, strict=True))
 
     def sample(
-        self, outputs: Tensor, free: Tensor | None, masks: Tensor | None, epsilon: float, generator: torch.Generator
+        self,
+        outputs: Tensor,
+        free: Tensor | None,
+        masks: Tensor | None,
+        epsilon: float,
+        generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Draws each choice; the log-probability is the sum."""
         drawn = [part.sample(o, None, m, epsilon, generator) for part, o, m in self._split(outputs, masks)]
@@ -160,7 +175,12 @@ class DiagonalGaussian:
         self.action_shape: tuple[int, ...] = (size,)
 
     def sample(
-        self, outputs: Tensor, free: Tensor | None, masks: Tensor | None, epsilon: float, generator: torch.Generator
+        self,
+        outputs: Tensor,
+        free: Tensor | None,
+        masks: Tensor | None,
+        epsilon: float,
+        generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Mean plus scaled normal noise."""
         assert free is not None

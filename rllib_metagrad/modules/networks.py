@@ -106,9 +106,7 @@ class Network:
         self.num_dense = len(widths)
         self.activate_last = output_size is None
 
-    def _add(
-        self, name: str, weight: tuple[int, ...], bias: tuple[int, ...], fan_in: int, scale: float = 1.0
-    ) -> None:
+    def _add(self, name: str, weight: tuple[int, ...], bias: tuple[int, ...], fan_in: int, scale: float = 1.0) -> None:
         # The bound of torch.nn.Linear and Conv2d: Kaiming uniform with a = sqrt(5).
         bound = scale / math.sqrt(fan_in)
         self.leaves += [Leaf(f"{name}_weight", weight, bound), Leaf(f"{name}_bias", bias, bound)]
@@ -153,9 +151,7 @@ class Network:
         x = x.permute(1, 0, 4, 2, 3).flatten(1, 2)
         for layer, (_, kernel, stride) in enumerate(self.settings.filters):
             weight, bias = leaves[2 * layer], leaves[2 * layer + 1]
-            x = F.conv2d(
-                x, weight.flatten(0, 1), bias.flatten(), stride=stride, padding=kernel // 2, groups=p
-            )
+            x = F.conv2d(x, weight.flatten(0, 1), bias.flatten(), stride=stride, padding=kernel // 2, groups=p)
             x = self.activation(x)
         return x.reshape(n, p, -1).transpose(0, 1)
 
@@ -170,9 +166,7 @@ class Parameters:
 
     def initialize(self, stack: int, generator: torch.Generator) -> Tensor:
         """Uniform start ``[P, D]``, drawn on the CPU so that a seed means the same on every device."""
-        parts = [
-            (torch.rand(stack, leaf.size, generator=generator) * 2 - 1) * leaf.bound for leaf in self.leaves
-        ]
+        parts = [(torch.rand(stack, leaf.size, generator=generator) * 2 - 1) * leaf.bound for leaf in self.leaves]
         return torch.cat(parts, dim=1)
 
     def cut(self, theta: Tensor) -> list[Tensor]:

@@ -16,9 +16,7 @@ from rllib_metagrad.core.reduction import OneLearner
 
 ONE = OneLearner()
 CASES = list(
-    itertools.product(
-        ["pg", "actor_critic", "ppo"], ["sgd", "adam", "adam_full"], [1, 3], [False, True], [None, 0.05]
-    )
+    itertools.product(["pg", "actor_critic", "ppo"], ["sgd", "adam", "adam_full"], [1, 3], [False, True], [None, 0.05])
 )
 
 
@@ -92,9 +90,7 @@ def finite_differences(problem: Problem, settings: AgentSettings, v: Tensor) -> 
     for i in range(len(problem.eta)):
         delta = torch.zeros_like(problem.eta)
         delta[i] = h
-        difference = theta_hat(problem.eta + delta, second_moments) - theta_hat(
-            problem.eta - delta, second_moments
-        )
+        difference = theta_hat(problem.eta + delta, second_moments) - theta_hat(problem.eta - delta, second_moments)
         gradient[i] = (difference * v).sum() / (2 * h)
     return gradient
 

@@ -22,9 +22,7 @@ def test_steps_equal_torch_optim(name: str, betas: tuple[float, float]) -> None:
     reference = theta.clone().requires_grad_()
     settings = OptimizerSettings(name, lr=0.03, betas=betas)  # type: ignore[arg-type]
     optimizer: torch.optim.Optimizer = (
-        torch.optim.SGD([reference], lr=0.03)
-        if name == "sgd"
-        else torch.optim.Adam([reference], lr=0.03, betas=betas)
+        torch.optim.SGD([reference], lr=0.03) if name == "sgd" else torch.optim.Adam([reference], lr=0.03, betas=betas)
     )
     state = initial_state(settings, theta)
     for _ in range(12):
@@ -54,9 +52,7 @@ def test_clipping_a_zero_gradient_has_a_finite_derivative() -> None:
 
 def test_critic_rate_scales_its_own_coordinates_only() -> None:
     settings = OptimizerSettings("sgd", lr=0.1)
-    theta, _ = step(
-        settings, torch.zeros(1, 2), torch.ones(1, 2), OptimizerState(), lr_scale=torch.tensor([1.0, 5.0])
-    )
+    theta, _ = step(settings, torch.zeros(1, 2), torch.ones(1, 2), OptimizerState(), lr_scale=torch.tensor([1.0, 5.0]))
     torch.testing.assert_close(theta, torch.tensor([[-0.1, -0.5]]))
 
 

@@ -1,0 +1,109 @@
+"""Two learners make the update that one learner makes: exactly, up to rounding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import ray
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+
+from rllib_metagrad import AMDConfig, DualRLConfig, FixedIncentiveConfig, MetaGradConfig
+from rllib_metagrad.algorithms import IncentiveDesignConfig
+from rllib_metagrad.core.trajectory import Trajectory
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("ray_session")]
+
+
+def make_config(kind: type[IncentiveDesignConfig], **agents: Any) -> IncentiveDesignConfig:
+    return (
+        kind()
+        .environment("escape_room", env_config={"n": 3, "m": 1})
+        .env_runners(num_envs_per_env_runner=16)
+        .debugging(seed=3, log_level="ERROR")
+        .agents(lr=0.05, entropy_coeff=0.02, **agents)
+    )
+
+
+def updates(config: IncentiveDesignConfig, trajectories: list[Trajectory]) -> dict[str, Any]:
+    """Parameters after the learner group has learned from the trajectories, all with the same start."""
+    algorithm = config.build_algo()
+    learners = max(1, config.num_learners)
+    for number, trajectory in enumerate(trajectories):
+        current = replace(trajectory, weights_seq_no=number)
+        algorithm.learner_group.update(batches=[current.shard(i, learners) for i in range(learners)])
+    weights = algorithm.learner_group.get_state(
+        components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
+    )[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
+    algorithm.stop()
+    return weights  # type: ignore[no-any-return]
+
+
+def sampled(config: IncentiveDesignConfig, count: int) -> list[Trajectory]:
+    """Trajectories of the initial policies."""
+    algorithm = config.build_algo()
+    trajectories = [algorithm.env_runner.sample()[0] for _ in range(count)]
+    algorithm.stop()
+    return trajectories
+
+
+@pytest.mark.parametrize(
+    ("kind", "agents"),
+    [
+        (MetaGradConfig, {"loss": "pg"}),
+        (MetaGradConfig, {"loss": "ppo", "optimizer": "adam", "normalize_advantages": True, "num_epochs": 3}),
+        (DualRLConfig, {}),
+        (AMDConfig, {}),
+        (FixedIncentiveConfig, {"loss": "actor_critic"}),
+    ],
+)
+def test_two_learners_equal_one(kind: type[IncentiveDesignConfig], agents: dict[str, Any]) -> None:
+    config = make_config(kind, **agents)
+    trajectories = sampled(config, 4)
+    one = updates(config, trajectories)
+    two = updates(config.copy(copy_frozen=False).learners(num_learners=2), trajectories)
+    start = updates(config, [])
+    for group_one, group_two, group_start in zip(
+        [*one["agents"], one["designer"]], [*two["agents"], two["designer"]], [*start["agents"], start["designer"]], strict=True
+    ):
+        moved = np.abs(group_one - group_start).max(initial=0.0)
+        # Relative to how far the updates went; float32 leaves about 1e-7 of the parameters' size. Adam divides by
+        # the root of second moments near zero, so it enlarges the rounding of gradients near zero.
+        relative = 1e-4 if config.agent_optimizer == "adam" else 1e-5
+        assert np.abs(group_one - group_two).max(initial=0.0) <= relative * moved + 2e-7
+
+
+def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
+    """For M = 1, to 1e-6 relative: a plain gradient step of the designer shows the meta-gradient itself."""
+    config = make_config(MetaGradConfig, loss="pg")
+    trajectories = sampled(config, 2)
+
+    def gradient(settings: IncentiveDesignConfig) -> list[np.ndarray]:
+        algorithm = settings.build_algo()
+        learners = max(1, settings.num_learners)
+        algorithm.learner_group.update(batches=[trajectories[0].shard(i, learners) for i in range(learners)])
+        validation = replace(trajectories[1], weights_seq_no=1)
+        shards = [validation.shard(i, learners) for i in range(learners)]
+        if settings.num_learners:
+            refs = [
+                worker.apply.remote(_meta_gradient, shard)
+                for worker, shard in zip(algorithm.learner_group._workers, shards, strict=True)
+            ]
+            result = ray.get(refs)
+        else:
+            result = [_meta_gradient(algorithm.learner_group._learner, shards[0])]
+        algorithm.stop()
+        return result
+
+    (one,) = gradient(config)
+    both = gradient(config.copy(copy_frozen=False).learners(num_learners=2))
+    np.testing.assert_array_equal(both[0], both[1])
+    assert np.linalg.norm(both[0] - one) <= 1e-6 * np.linalg.norm(one)
+
+
+def _meta_gradient(learner: Any, validation: Trajectory) -> np.ndarray:
+    past = learner.last_update
+    advantages = learner.designer_advantages(validation, validation.designer_rewards)
+    return learner.eta_gradient(past, past.eta, validation, advantages).meta.numpy()  # type: ignore[no-any-return]
