@@ -37,7 +37,9 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
                 raise ValueError(
                     f"env {inner.name!r}: a centralised policy needs discrete actions, but agent {agent!r} has {space}"
                 )
-            own = [int(space.n)] if isinstance(space, gym.spaces.Discrete) else np.asarray(space.nvec).tolist()
+            own = (
+                [int(space.n)] if isinstance(space, gym.spaces.Discrete) else np.asarray(space.nvec).tolist()
+            )
             nvec += own
             self._widths.append(len(own))
         action_space = gym.spaces.MultiDiscrete(nvec)

@@ -18,11 +18,13 @@ class IncentiveEnv(ParallelEnv):
     Attributes:
         num_action_types: how many kinds of actions can earn different incentives.
         action_type_names: their names, for reports.
+        action_feature_size: width of the vectors of :meth:`action_features`; None means ``num_action_types``.
         max_episode_steps: bound on an episode's length, or None.
     """
 
     num_action_types: int
     action_type_names: tuple[str, ...]
+    action_feature_size: int | None = None
     max_episode_steps: int | None = None
     state_space: gym.Space
 
@@ -31,22 +33,35 @@ class IncentiveEnv(ParallelEnv):
         raise NotImplementedError
 
     def action_types(self) -> dict[str, int]:
-        """Type of each agent's last action, in ``range(num_action_types)``."""
+        """Type of each last action, in ``range(num_action_types)``; only of agents that acted."""
         raise NotImplementedError
 
     def designer_reward(self) -> float:
         """R^ID of the last step."""
         raise NotImplementedError
 
+    def action_features(self) -> dict[str, np.ndarray]:
+        """What an incentive function sees of the last actions: the one-hot action type, unless overridden."""
+        onehot = np.eye(self.num_action_types, dtype=np.float32)
+        return {agent: onehot[kind] for agent, kind in self.action_types().items()}
+
     def context(self) -> dict[str, np.ndarray]:
         """Further arrays of the last step that a mechanism needs to recompute rewards, by name."""
         return {}
 
 
+def incentive_side(env: ParallelEnv) -> IncentiveEnv | None:
+    """The :class:`IncentiveEnv` that an environment is or wraps, if any."""
+    if isinstance(env, IncentiveEnv):
+        return env
+    inner = env.unwrapped
+    return inner if isinstance(inner, IncentiveEnv) else None
+
+
 def default_num_action_types(spaces: dict[str, gym.Space]) -> int:
     """Number of discrete actions (the most of any agent), or one type for all other actions."""
     if all(isinstance(space, gym.spaces.Discrete) for space in spaces.values()):
-        return max(int(space.n) for space in spaces.values())  # type: ignore[attr-defined]
+        return max(int(space.n) for space in spaces.values())
     return 1
 
 
@@ -62,9 +77,7 @@ def action_feature_size(space: gym.Space) -> int:
         return int(np.sum(space.nvec))
     if isinstance(space, gym.spaces.Box):
         return int(np.prod(space.shape))
-    raise ValueError(
-        f"action space {space} is not supported: it must be Discrete, MultiDiscrete or Box"
-    )
+    raise ValueError(f"action space {space} is not supported: it must be Discrete, MultiDiscrete or Box")
 
 
 def action_features(space: gym.Space, actions: np.ndarray) -> np.ndarray:

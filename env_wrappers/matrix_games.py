@@ -33,7 +33,9 @@ def payoff_table(game: str, payoffs: Any = None) -> np.ndarray:
     if payoffs is not None:
         table = np.asarray(payoffs, dtype=np.float64)
         if table.shape != (2, 2, 2) or not np.isfinite(table).all():
-            raise ValueError(f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got shape {table.shape}")
+            raise ValueError(
+                f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got shape {table.shape}"
+            )
         return table
     if game not in _ROW:
         raise ValueError(f"matrix_game: unknown game {game!r}; known: {', '.join(GAMES)}")

@@ -34,7 +34,9 @@ def draw_escape_room(positions: Sequence[int], is_open: bool, t: int, reward: fl
     fills = ("#F3EBDD", "#F2F2F2", "#DDF3E4" if is_open else "#F6DEDE")
     for place in range(3):
         left = place * third
-        draw.rectangle((left + 4, _TOP, left + third - 5, _HEIGHT - _BOTTOM), fill=fills[place], outline="#888888")
+        draw.rectangle(
+            (left + 4, _TOP, left + third - 5, _HEIGHT - _BOTTOM), fill=fills[place], outline="#888888"
+        )
         draw.text((left + third / 2, _TOP / 2), titles[place], fill="#222222", font=large, anchor="mm")
         members = [i for i, p in enumerate(positions) if p == place]
         columns = 3 if len(members) > 4 else 2

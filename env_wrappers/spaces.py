@@ -27,11 +27,16 @@ class ObservationProcessor:
 
     def __init__(self, space: gym.Space, mask_in_info: bool = False) -> None:
         self._mask_in_dict = (
-            isinstance(space, gym.spaces.Dict) and "observation" in space.spaces and "action_mask" in space.spaces
+            isinstance(space, gym.spaces.Dict)
+            and "observation" in space.spaces
+            and "action_mask" in space.spaces
         )
         self.masked = self._mask_in_dict or mask_in_info
-        self._inner: gym.Space = space["observation"] if self._mask_in_dict else space  # type: ignore[index]
+        self._inner: gym.Space = space["observation"] if self._mask_in_dict else space
         inner = self._inner
+        self._is_discrete = isinstance(
+            inner, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary
+        )
         self._is_box = isinstance(inner, gym.spaces.Box)
         if self._is_box and len(inner.shape or ()) == 3:
             image = inner.dtype == np.uint8
@@ -51,8 +56,9 @@ class ObservationProcessor:
         """
         mask = None
         if self._mask_in_dict:
-            if not isinstance(observation, dict) or "observation" not in observation:
-                raise ValueError("observations must hold a dict with observation and action_mask")
+            if not isinstance(observation, dict) or not {"observation", "action_mask"} <= observation.keys():
+                got = sorted(observation) if isinstance(observation, dict) else type(observation).__name__
+                raise ValueError(f"observations holds {got}, expected a dict of observation and action_mask")
             mask = np.asarray(observation["action_mask"], bool).reshape(-1)
             observation = observation["observation"]
         elif self.masked and "action_mask" in info:
@@ -63,14 +69,24 @@ class ObservationProcessor:
                 raise ValueError(f"observations has shape {values.shape}, expected {self._inner.shape}")
             if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
                 raise ValueError(f"observations has dtype {values.dtype}, expected {self._inner.dtype}")
+            if self.dtype == np.uint8 and not np.issubdtype(values.dtype, np.integer):
+                # A cast would turn a picture of [0, 1] floats black without a word.
+                raise ValueError(f"observations has dtype {values.dtype}, expected {self._inner.dtype}")
+        elif self._is_discrete and not self._inner.contains(observation):
+            # flatten() would take a negative index for one from the end.
+            raise ValueError(f"observations holds {observation!r}, expected a member of {self._inner}")
         else:
             try:
                 values = np.asarray(gym.spaces.flatten(self._inner, observation))
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-                raise ValueError(f"observations holds {observation!r}, not in {self._inner}: {error}") from error
-        values = values.reshape(self.shape)
-        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-            raise ValueError("observations holds NaN or infinity")
+                raise ValueError(
+                    f"observations holds {observation!r}, expected a member of {self._inner}: {error}"
+                ) from error
+        # Cast first: a float64 beyond float32's range becomes infinite only here.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = values.reshape(self.shape).astype(self.dtype)
+        if self.dtype == np.float32 and not np.isfinite(values).all():
+            raise ValueError("observations holds NaN or infinity, expected finite float32 numbers")
         return values, mask
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -54,10 +55,11 @@ class VectorIncentiveEnv(ABC):
         truncated: ``[B, N]`` bool, the agent's life was cut in this step.
         episode_over: ``[B]`` bool.
         was_reset: ``[B]`` bool, the last step reset this copy.
-        action_types: ``[B, N]`` int64, of the last actions.
-        action_features: ``[B, N, F]`` float32, the last actions as an incentive function sees them.
+        action_types: ``[B, N]`` int64, of the last actions; 0 for agents that did not act.
+        action_features: ``[B, N, F]`` float32, the last actions as an incentive function sees them; zeros for
+            agents that did not act.
         designer_reward: ``[B]`` float32, R^ID.
-        context: further arrays ``[B, ...]`` for mechanisms.
+        context: further arrays ``[B, ...]`` of the last step for mechanisms; zeros where none was made.
     """
 
     #: Whether get_state / set_state work.
@@ -83,12 +85,10 @@ class VectorIncentiveEnv(ABC):
         """Sets the attributes and creates the buffers.
 
         Raises:
-            ValueError: if ``num_envs`` is not a positive whole number.
+            ValueError: unless ``num_envs`` is a whole number >= 1.
         """
-        if not isinstance(num_envs, int) or num_envs < 1:
-            raise ValueError(f"num_envs must be a whole number >= 1, got {num_envs!r}")
-        b, n = num_envs, len(possible_agents)
-        self.num_envs = num_envs
+        b, n = check_num_envs(num_envs), len(possible_agents)
+        self.num_envs = b
         self.possible_agents = tuple(possible_agents)
         self.groups = tuple(groups)
         self.state_shape = tuple(state_shape)
@@ -148,16 +148,31 @@ class VectorIncentiveEnv(ABC):
         """RGB picture ``[H, W, 3]`` uint8 of the first copy."""
         raise NotImplementedError(f"{self.name} has no picture")
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - optional: most have nothing to release
         """Releases resources."""
 
     def clear_step(self) -> None:
-        """Zeroes what a step reports, before it is written anew."""
+        """Zeroes what a step reports, so that copies and agents that do not act in it report nothing."""
         self.rewards[:] = 0
         self.terminated[:] = False
         self.truncated[:] = False
         self.was_reset[:] = False
         self.designer_reward[:] = 0
+        self.action_types[:] = 0
+        self.action_features[:] = 0
+        for values in self.context.values():
+            values[:] = 0
+
+
+def check_num_envs(num_envs: Any) -> int:
+    """The number of copies.
+
+    Raises:
+        ValueError: unless it is a whole number >= 1.
+    """
+    if not isinstance(num_envs, Integral) or isinstance(num_envs, bool) or num_envs < 1:
+        raise ValueError(f"num_envs must be a whole number >= 1, got {num_envs!r}")
+    return int(num_envs)
 
 
 def num_logits(space: gym.Space) -> int:

@@ -87,6 +87,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         "agent_lambda": rules.number(0, 1),
         "agent_clip_param": rules.number(0, above=True),
         "agent_epsilon": rules.schedule(0, 1),
+        "agent_mean_baseline": rules.BOOL,
         "agent_normalize_advantages": rules.BOOL,
     }
 
@@ -128,6 +129,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         self.agent_lambda = 0.95
         self.agent_clip_param = 0.2
         self.agent_epsilon: Any = 0.0
+        self.agent_mean_baseline = False
         self.agent_normalize_advantages = False
         self.agent_network: Any = {"hiddens": [64, 32]}
         self.designer_network: Any = {"hiddens": [64, 16]}
@@ -275,6 +277,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
             vf_coeff=self.agent_vf_coeff,
             critic_lr=self.agent_critic_lr,
             clip_param=self.agent_clip_param,
+            mean_baseline=self.agent_mean_baseline,
             normalize_advantages=self.agent_normalize_advantages,
             target_tau=self.agent_target_tau,
         )

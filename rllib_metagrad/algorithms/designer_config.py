@@ -26,7 +26,7 @@ class LearningDesignerConfig(IncentiveDesignConfig):
         "designer_gamma": rules.number(0, 1, none=True),
         "designer_lambda": rules.number(0, 1),
         "designer_normalize_advantages": rules.BOOL,
-        "designer_critic": rules.BOOL,
+        "designer_baseline": rules.choice("none", "mean", "critic"),
         "designer_critic_lr": rules.schedule(0),
         "designer_target_tau": rules.number(0, 1, above=True, none=True),
     }
@@ -43,14 +43,14 @@ class LearningDesignerConfig(IncentiveDesignConfig):
         self.designer_gamma: float | None = None
         self.designer_lambda = 0.95
         self.designer_normalize_advantages = False
-        self.designer_critic = False
+        self.designer_baseline = "mean"
         self.designer_critic_lr: Any = 1e-3
         self.designer_target_tau: float | None = None
         self.designer_critic_network: Any = None
 
     def designer_critic_settings(self) -> NetworkSettings | None:
         """The incentive function's shape, unless ``designer_critic_network`` says otherwise."""
-        if not self.designer_critic:
+        if self.designer_baseline != "critic":
             return None
         own = self.designer_critic_network is not None
         return self._network("designer_critic_network" if own else "designer_network")

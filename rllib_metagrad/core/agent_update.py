@@ -73,6 +73,8 @@ class AgentSettings:
         vf_coeff: weight of the critic's loss.
         critic_lr: the critic's own learning rate, or None for the optimiser's.
         clip_param: of ``ppo``.
+        mean_baseline: subtract from each step's advantage the batch's mean at that time step: a baseline for
+            ``pg``, which has no critic.
         normalize_advantages: centre and scale them over the batch, for each policy.
         target_tau: share of the new parameters in the target critic's moving average; None for no target.
     """
@@ -87,6 +89,7 @@ class AgentSettings:
     vf_coeff: float = 0.5
     critic_lr: float | None = None
     clip_param: float = 0.2
+    mean_baseline: bool = False
     normalize_advantages: bool = False
     target_tau: float | None = None
 
@@ -191,6 +194,10 @@ def make_batch(
         settings.gamma,
         settings.lambda_,
     )
+    if settings.mean_baseline:
+        acting = active.transpose(0, 1).to(advantages.dtype)
+        weights = losses.weights_of(acting, reduction, dim=(2, 3))
+        advantages = losses.centre(advantages, weights, reduction, dim=(2, 3))
     mask = active.reshape(p, -1).to(advantages.dtype)
     flat_advantages = advantages.transpose(0, 1).reshape(p, -1)
     if settings.normalize_advantages:

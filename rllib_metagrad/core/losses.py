@@ -34,10 +34,14 @@ def weights_of(mask: Tensor, reduction: Reduction, dim: int | tuple[int, ...] = 
     return mask / total.clamp(min=1.0)
 
 
+def centre(x: Tensor, weights: Tensor, reduction: Reduction, dim: int | tuple[int, ...] = -1) -> Tensor:
+    """``x - mean`` under ``weights`` that sum to one over ``dim`` and all learners; differentiable."""
+    return x - reduction.differentiable_sum((weights * x).sum(dim, keepdim=True))
+
+
 def normalize(x: Tensor, weights: Tensor, reduction: Reduction, dim: int | tuple[int, ...] = -1) -> Tensor:
     """``(x - mean) / (std + 1e-8)`` under ``weights`` that sum to one over ``dim`` and all learners; differentiable."""
-    mean = reduction.differentiable_sum((weights * x).sum(dim, keepdim=True))
-    centred = x - mean
+    centred = centre(x, weights, reduction, dim)
     variance = reduction.differentiable_sum((weights * centred * centred).sum(dim, keepdim=True))
     return centred / (torch.sqrt(variance + 1e-16) + 1e-8)
 

@@ -18,7 +18,11 @@ from rllib_metagrad.modules.designer import DesignerCritic
 
 
 class DesignerLearner(IncentiveLearner):
-    """A designer with an objective R^ID: advantages by GAE with its critic V_phi, or returns without one."""
+    """A designer with an objective R^ID: advantages by GAE with its critic V_phi, or returns without one.
+
+    ``designer_baseline: mean`` centres the returns of each time step over the batch. Without any baseline every
+    return of a solved game is positive, so each sampled step looks good, and incentives grow until they saturate.
+    """
 
     def build_designer(self) -> None:
         """Adds the critic, if the config has one."""
@@ -69,6 +73,9 @@ class DesignerLearner(IncentiveLearner):
         self.log(("designer", "return"), self.reduction.sum((weights * targets).sum()))
         if self.critic is not None:
             self._fit_critic(trajectory, targets, weights)
+        if self.config.designer_baseline == "mean":
+            at_t = losses.weights_of(trajectory.stepped, self.reduction, dim=1)
+            advantages = losses.centre(advantages, at_t, self.reduction, dim=1)
         if self.config.designer_normalize_advantages:
             advantages = losses.normalize(advantages, weights, self.reduction, dim=(0, 1))
         return advantages.detach()

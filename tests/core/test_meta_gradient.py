@@ -34,6 +34,7 @@ def settings_of(loss: str, optimizer: str, steps: int, clip: float | None) -> Ag
         gamma=0.9,
         lambda_=0.8,
         critic_lr=0.02,
+        mean_baseline=loss == "pg",
         normalize_advantages=loss == "ppo",
     )
 

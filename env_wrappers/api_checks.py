@@ -1,0 +1,130 @@
+"""Cheap checks of what a ParallelEnv returns; every mistake is one line that says who, where, what and what instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from env_wrappers.vector import EnvAPIError
+
+# PettingZoo's API test and RLlib both let infos carry entries that belong to no agent under these names.
+_SHARED_INFOS = frozenset({"common", "__common__"})
+
+
+class ApiChecker:
+    """Checks for one environment.
+
+    Args:
+        env_name: for messages.
+        agents: its ``possible_agents``.
+    """
+
+    def __init__(self, env_name: str, agents: Sequence[str]) -> None:
+        self._env = env_name
+        self._possible = frozenset(agents)
+        self._listed = ", ".join(map(str, agents))
+
+    def error(self, message: str, agent: str | None = None) -> EnvAPIError:
+        """The error to raise: names the environment, and the agent where there is one."""
+        who = "" if agent is None else f"agent {agent!r}: "
+        return EnvAPIError(f"env {self._env!r}: {who}{message}")
+
+    def mapping(self, key: str, values: Any, required: Iterable[str] = ()) -> dict[str, Any]:
+        """A dict by agent, with an entry for each required one.
+
+        Raises:
+            EnvAPIError: if it is no dict, has an unknown agent, or lacks a required one.
+        """
+        if not isinstance(values, Mapping):
+            raise self.error(f"{key} is a {type(values).__name__}, expected a dict by agent")
+        unknown = values.keys() - self._possible
+        if key == "infos":
+            unknown -= _SHARED_INFOS
+        if unknown:
+            raise self.error(
+                f"unknown agent {min(unknown, key=str)!r} in {key}, expected some of {self._listed}"
+            )
+        for agent in required:
+            if agent not in values:
+                raise self.error(f"missing in {key}, expected an entry for every living agent", agent)
+        return values  # type: ignore[return-value]
+
+    def living(self, agents: Any, finished: Iterable[str] = ()) -> list[str]:
+        """``env.agents``.
+
+        Args:
+            agents: what the environment lists.
+            finished: agents whose life in this episode has ended.
+
+        Raises:
+            EnvAPIError: if it is no list, has an unknown agent, one twice, or one that has finished.
+        """
+        if not isinstance(agents, list | tuple):
+            raise self.error(f"agents is a {type(agents).__name__}, expected a list")
+        members = set(agents)
+        if unknown := members - self._possible:
+            raise self.error(f"unknown agent {min(unknown, key=str)!r} in agents, expected some of {self._listed}")
+        if len(members) < len(agents):
+            twice = next(a for a in agents if agents.count(a) > 1)
+            raise self.error(f"listed {agents.count(twice)} times in agents, expected once", twice)
+        for agent in finished:
+            if agent in members:
+                raise self.error("back in agents after its episode ended, expected it to stay away", agent)
+        return list(agents)
+
+    def number(self, key: str, value: Any, agent: str | None = None) -> float:
+        """A finite scalar that float32 can hold.
+
+        Raises:
+            EnvAPIError: if it is anything else.
+        """
+        array = np.asarray(value)
+        if array.size != 1 or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
+            raise self.error(f"{key} holds {value!r}, expected a number", agent)
+        number = float(array.reshape(()))
+        if not abs(number) <= np.finfo(np.float32).max:
+            raise self.error(f"{key} holds {number}, expected a finite float32 number", agent)
+        return number
+
+    def flag(self, key: str, value: Any, agent: str) -> bool:
+        """True or False, also as a NumPy scalar or 0 / 1.
+
+        Raises:
+            EnvAPIError: if it is anything else.
+        """
+        array = np.asarray(value)
+        if array.size != 1 or array.dtype.kind not in "biu":
+            raise self.error(f"{key} holds {value!r}, expected True or False", agent)
+        return bool(array.reshape(()))
+
+    def mask(self, mask: np.ndarray | None, width: int, agent: str) -> np.ndarray:
+        """The legal actions of an agent that acts next, ``[width]`` bool.
+
+        Raises:
+            EnvAPIError: if there is none, if it is of another size, or if it allows nothing.
+        """
+        if mask is None:
+            raise self.error(f"action_mask is missing in infos, expected {width} flags", agent)
+        if mask.shape != (width,):
+            raise self.error(f"action_mask has {mask.size} flags, expected {width}", agent)
+        if not mask.any():
+            raise self.error("action_mask allows no action, expected at least one", agent)
+        return mask
+
+    def state(self, state: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """The designer's observation.
+
+        Raises:
+            EnvAPIError: if it is of another shape, or holds anything but finite numbers.
+        """
+        if state.shape != shape:
+            raise self.error(f"state() has shape {state.shape}, expected {shape}")
+        if not (np.issubdtype(state.dtype, np.number) or state.dtype == bool):
+            raise self.error(f"state() has dtype {state.dtype}, expected {dtype}")
+        with np.errstate(over="ignore", invalid="ignore"):
+            state = state.astype(dtype)
+        if dtype == np.float32 and not np.isfinite(state).all():
+            raise self.error("state() holds NaN or infinity, expected finite float32 numbers")
+        return state

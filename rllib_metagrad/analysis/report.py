@@ -1,0 +1,153 @@
+"""A report of runs: PNG figures and one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+import pathlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import matplotlib.pyplot as plt
+
+from rllib_metagrad.analysis import figures, style
+from rllib_metagrad.analysis.runs import (
+    CPU_SECONDS,
+    ENV_STEPS,
+    ITERATION,
+    Estimate,
+    Group,
+    TrialRun,
+    group_trials,
+    load_runs,
+)
+
+PAGE = "index.html"
+_OUTCOMES = (
+    (figures.RETURN, "designer return"),
+    (figures.PAID, "incentives paid"),
+    (figures.NET, "net"),
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The files that were written."""
+
+    page: pathlib.Path
+    figures: list[pathlib.Path]
+
+
+def write_report(folders: Sequence[pathlib.Path], target: pathlib.Path, labels: Sequence[str] | None = None) -> Report:
+    """Read runs and write their figures and page.
+
+    Args:
+        folders: trial, experiment or results folders.
+        target: folder of the report, made if needed.
+        labels: a name per folder; trials of different folders then stay apart.
+
+    Raises:
+        ValueError: a folder has no results.
+        OSError: `target` cannot be written.
+    """
+    groups = group_trials(load_runs(folders), labels)
+    target.mkdir(parents=True, exist_ok=True)
+    drawn: list[tuple[str, pathlib.Path]] = []
+    with plt.rc_context(style.RC):
+        for name, (title, function) in figures.FIGURES.items():
+            figure = function(groups)
+            if figure is None:
+                continue
+            path = target / f"{name}.png"
+            figure.savefig(path, bbox_inches="tight")
+            plt.close(figure)
+            drawn.append((title, path))
+    page = target / PAGE
+    page.write_text(_page(groups, drawn), encoding="utf-8")
+    return Report(page, [path for _, path in drawn])
+
+
+def result_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
+    """Headings and one row per group: final results, mean ± standard error across seeds."""
+    columns: list[tuple[str, str]] = []
+    designer = any(g.final(figures.TRAINING + figures.RETURN).n for g in groups) or any(
+        g.final(figures.EVALUATION + figures.RETURN).n for g in groups
+    )
+    outcomes = _OUTCOMES if designer else ((figures.EPISODE_RETURN, "episode return"),)
+    for prefix, kind in ((figures.EVALUATION, "evaluation "), (figures.TRAINING, "training ")):
+        for metric, name in outcomes:
+            if any(group.final(prefix + metric).n for group in groups):
+                columns.append((prefix + metric, kind + name))
+    counts = [
+        (key, name)
+        for key, name in ((ITERATION, "iterations"), (ENV_STEPS, "env steps"), (CPU_SECONDS, "CPU s"))
+        if any(group.final(key).n for group in groups)
+    ]
+    heads = ["run", "seeds", *(name for _, name in counts), *(name for _, name in columns)]
+    rows = [
+        [
+            group.label,
+            str(len(group.trials)),
+            *(_count(group.final(key)) for key, _ in counts),
+            *(format_estimate(group.final(metric)) for metric, _ in columns),
+        ]
+        for group in groups
+    ]
+    return heads, rows
+
+
+def format_estimate(value: Estimate, digits: int = 2) -> str:
+    """`25.60 ± 0.12`; without an error for one seed; a dash for none."""
+    if value.n == 0:
+        return "–"
+    text = f"{value.mean:.{digits}f}"
+    return text if math.isnan(value.standard_error) else f"{text} ± {value.standard_error:.{digits}f}"
+
+
+def _count(value: Estimate) -> str:
+    return "–" if value.n == 0 else f"{value.mean:,.0f}" if value.mean >= 100 else f"{value.mean:.3g}"
+
+
+def _trial_rows(groups: Sequence[Group]) -> list[list[str]]:
+    rows = []
+    for group in groups:
+        for trial in group.trials:
+            rows.append([group.label, _text(trial.seed), *_last(trial), str(trial.folder)])
+    return rows
+
+
+def _last(trial: TrialRun) -> list[str]:
+    """The trial's final net return, in evaluation where there is one."""
+    for prefix in (figures.EVALUATION, figures.TRAINING):
+        for metric in (figures.NET, figures.EPISODE_RETURN):
+            value = trial.last(prefix + metric)
+            if math.isfinite(value):
+                return [f"{value:.2f}"]
+    return ["–"]
+
+
+def _text(value: Any) -> str:
+    return "default" if value is None else str(value)
+
+
+def _page(groups: Sequence[Group], drawn: Sequence[tuple[str, pathlib.Path]]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("rllib_metagrad.analysis"), autoescape=True, trim_blocks=True
+    )
+    heads, rows = result_table(groups)
+    names = sorted({name for group in groups for name in group.differences})
+    images = [(title, path.name, base64.b64encode(path.read_bytes()).decode("ascii")) for title, path in drawn]
+    first = groups[0].trials[0].config
+    return environment.get_template("report.html").render(
+        title=html.unescape(", ".join(dict.fromkeys(group.label for group in groups))[:120]),
+        heads=heads,
+        rows=rows,
+        difference_names=names,
+        differences=[(group.label, [_text(group.differences.get(name)) for name in names]) for group in groups],
+        common=sorted((k, _text(v)) for k, v in first.items() if k not in names and k != "seed"),
+        trials=_trial_rows(groups),
+        images=images,
+    )

@@ -1,0 +1,127 @@
+"""How the figures look: colours, axes, and labels at the ends of lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from rllib_metagrad.analysis.runs import Curve
+
+# Okabe and Ito's colours, told apart with any common colour blindness (yellow is too pale on white).
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES = ("-", "--", "-.", ":")
+MAX_DIRECT_LABELS = 6
+
+# mpl wants a dict with its own list of literal keys, which no annotation of ours can give.
+RC: Any = {
+    "figure.dpi": 130,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+
+def line_style(index: int) -> dict[str, Any]:
+    """Colour and dashes of the index-th line; the dashes change when the colours are used up."""
+    return {
+        "color": PALETTE[index % len(PALETTE)],
+        "linestyle": DASHES[index // len(PALETTE) % len(DASHES)],
+    }
+
+
+def many_colours(number: int) -> list[Any]:
+    """Colours of `number` lines of one kind: the palette, or a perceptual map where it is too short."""
+    if number <= len(PALETTE):
+        return list(PALETTE[:number])
+    return [plt.get_cmap("viridis")(t) for t in np.linspace(0.0, 0.92, number)]
+
+
+def panels(rows: int, columns: int, *, width: float = 3.7, height: float = 2.9) -> tuple[Figure, Any]:
+    """A figure with a grid of axes (always a 2-d array) and automatic layout."""
+    return plt.subplots(
+        rows,
+        columns,
+        figsize=(width * columns + 0.4, height * rows + 0.5),
+        squeeze=False,
+        layout="constrained",
+    )
+
+
+def draw(axes: Axes, curve: Curve, **style: Any) -> None:
+    """The mean as a line, plus and minus one standard error as a band."""
+    few = {"marker": "o", "markersize": 3.5} if len(curve.x) <= 15 else {}
+    axes.plot(curve.x, curve.mean, **{**few, **style})
+    if curve.n > 1:
+        low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
+        axes.fill_between(curve.x, low, high, color=style.get("color"), alpha=0.18, linewidth=0)
+
+
+def finish_x(axes: Axes, label: str) -> None:
+    """The x axis with 10k, 1M, ... and few ticks."""
+    axes.set_xlabel(label)
+    if axes.get_xlim()[1] >= 1000:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.margins(x=0.02)
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Places at least `gap` apart, in the order of the (sorted) wanted ones and as near to them as can be.
+
+    Names that would overlap form a block around their mean; blocks that meet are joined.
+    """
+    blocks: list[list[float]] = []
+
+    def ends(block: list[float]) -> tuple[float, float]:
+        centre, half = sum(block) / len(block), gap * (len(block) - 1) / 2
+        return centre - half, centre + half
+
+    for place in wanted:
+        blocks.append([place])
+        while len(blocks) > 1 and ends(blocks[-1])[0] - ends(blocks[-2])[1] < gap:
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    return [ends(block)[0] + gap * i for block in blocks for i in range(len(block))]
+
+
+def label_line_ends(axes: Axes, ends: Sequence[tuple[float, float, str, Any]]) -> None:
+    """Names beside the right ends of lines, `(x, y, name, colour)`, moved apart where they would overlap."""
+    ends = [end for end in ends if math.isfinite(end[1])]
+    if not ends:
+        return
+    low, high = axes.get_ylim()
+    # A name is about 9 points high; the axes are `height` points.
+    height = axes.get_window_extent().height * 72.0 / axes.figure.dpi
+    gap = (high - low) * 11.0 / max(height, 1.0)
+    ordered = sorted(ends, key=lambda end: end[1])
+    places = spread([end[1] for end in ordered], gap)
+    for (x, _, name, colour), y in zip(ordered, places, strict=True):
+        axes.annotate(name, (x, y), xytext=(5, 0), textcoords="offset points", color=colour, va="center", fontsize=8.5)
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
+    """One legend for all panels of a figure, under them."""
+    handles, labels = axes.get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    if unique:
+        figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=min(columns, len(unique)))

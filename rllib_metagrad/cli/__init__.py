@@ -1,0 +1,1 @@
+"""The `rllib` command: train, evaluate, example and report, on RLlib's new API stack."""

@@ -1,0 +1,107 @@
+"""`rllib evaluate`: run a checkpoint's policies without exploration."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rllib_metagrad.cli import ray_session
+from rllib_metagrad.cli.checkpoints import find_checkpoint
+from rllib_metagrad.cli.errors import BadInputError, RunFailedError, one_line
+
+_MAX_ROWS = 60
+
+
+def evaluate(
+    checkpoint: str,
+    episodes: int,
+    *,
+    render: str | None = None,
+    out: str | None = None,
+    seed: int = 0,
+    greedy: bool = False,
+    verbose: int = 0,
+) -> None:
+    """Evaluate, print a table, and as the last line one JSON object.
+
+    Raises:
+        BadInputError: no checkpoint there, or an output path that cannot be written.
+        RunFailedError: the checkpoint could not be loaded or run.
+    """
+    ray_session.quiet(verbose)
+    folder = find_checkpoint(checkpoint)
+    for flag, path, suffixes in (("--render", render, (".gif",)), ("--out", out, (".json",))):
+        if path is None:
+            continue
+        if pathlib.Path(path).suffix not in suffixes:
+            raise BadInputError(f"{flag} {path}: must end with {' or '.join(suffixes)}")
+        if not pathlib.Path(path).absolute().parent.is_dir():
+            raise BadInputError(f"{flag} {path}: no such folder {pathlib.Path(path).absolute().parent}")
+    with ray_session.session(verbose=verbose):
+        result = _evaluate(folder, episodes, render, seed, greedy)
+    result = {"checkpoint": str(folder), **result}
+    text = json.dumps(result, default=_plain)
+    if out is not None:
+        pathlib.Path(out).write_text(json.dumps(result, default=_plain, indent=2) + "\n", encoding="utf-8")
+    _print_table(result)
+    if render is not None:
+        print(f"wrote {render}")
+    if out is not None:
+        print(f"wrote {out}")
+    print(text)
+
+
+def _evaluate(folder: pathlib.Path, episodes: int, render: str | None, seed: int, greedy: bool) -> dict[str, Any]:
+    from ray.rllib.algorithms.algorithm import Algorithm
+
+    from rllib_metagrad.algorithms import IncentiveDesign
+    from rllib_metagrad.evaluation import evaluate as run
+
+    try:
+        algorithm = Algorithm.from_checkpoint(str(folder))
+    except Exception as error:  # anything can be wrong in a folder that someone hands us
+        raise RunFailedError(f"{folder}: cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
+    try:
+        if not isinstance(algorithm, IncentiveDesign):
+            raise BadInputError(
+                f"{folder}: a checkpoint of {type(algorithm).__name__}; only algorithms of rllib_metagrad "
+                "can be evaluated (others have Algorithm.evaluate())"
+            )
+        return run(algorithm, episodes=episodes, seed=seed, greedy=greedy, render=render)
+    except (ValueError, NotImplementedError) as error:
+        raise RunFailedError(f"{folder}: {one_line(error)}") from error
+    finally:
+        algorithm.stop()
+
+
+def _plain(value: Any) -> Any:
+    """numpy's scalars and arrays as JSON."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _rows(result: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows = []
+    for key, value in result.items():
+        if isinstance(value, dict):
+            rows += _rows(value, f"{prefix}{key}/")
+        elif hasattr(value, "tolist") and getattr(value, "ndim", 0) == 0:
+            rows += _rows({key: value.tolist()}, prefix)
+        elif isinstance(value, float):
+            rows.append((prefix + key, f"{value:.4g}"))
+        elif isinstance(value, int | str):
+            rows.append((prefix + key, str(value)))
+    return rows
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right", overflow="fold")
+    for name, value in _rows(result)[:_MAX_ROWS]:
+        if name != "checkpoint":
+            table.add_row(name, value)
+    Console().print(table)

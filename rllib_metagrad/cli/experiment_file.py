@@ -1,0 +1,79 @@
+"""Experiment files: RLlib's tuned-example YAML schema, and Python files that define a `config`."""
+
+from __future__ import annotations
+
+import pathlib
+import runpy
+from typing import Any
+
+from rllib_metagrad.cli import yaml_loader
+from rllib_metagrad.cli.errors import BadInputError, one_line
+from rllib_metagrad.cli.experiment import KEYS, Experiment, parse_experiment, parse_stop
+from rllib_metagrad.cli.yaml_loader import Source
+
+
+def load_experiments(file: str) -> list[Experiment]:
+    """All experiments of a .yaml, .yml or .py file, in its order.
+
+    Raises:
+        BadInputError: no such file, another suffix, or a mistake in it.
+    """
+    path = pathlib.Path(file)
+    if path.is_dir():
+        raise BadInputError(f"{file}: is a folder; give one .yaml, .yml or .py file")
+    if not path.exists():
+        shipped = "" if path.suffix in {".yaml", ".yml", ".py"} else "; `rllib example list` shows what ships"
+        raise BadInputError(f"{file}: no such file{shipped}")
+    if path.suffix in {".yaml", ".yml"}:
+        return _from_yaml(path, file)
+    if path.suffix == ".py":
+        return [_from_python(path, file)]
+    raise BadInputError(f"{file}: unknown kind of file {path.suffix!r}; give a .yaml, .yml or .py file")
+
+
+def _from_yaml(path: pathlib.Path, name: str) -> list[Experiment]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(f"{name}: cannot be read: {one_line(error)}") from error
+    document, source = yaml_loader.load(text, name)
+    if not document:
+        raise BadInputError(f"{name}: the file is empty; it needs NAME: {{run, env, stop, config}}")
+    if not isinstance(document, dict):
+        raise BadInputError(f"{name}: must be a mapping NAME: {{run, env, stop, config}}")
+    if set(document) & {"run", "env", "config", "stop"} and not any(
+        isinstance(value, dict) and "run" in value for value in document.values()
+    ):
+        first = next(key for key in document if key in KEYS)
+        raise source.error((first,), "the experiment has no name; indent everything under NAME:")
+    experiments = []
+    for key, entry in document.items():
+        if not isinstance(key, str) or not key or "/" in key:
+            raise source.error((key,), f"an experiment's name must be a word without '/', got {key!r}")
+        experiments.append(parse_experiment(key, entry, source, (key,)))
+    return experiments
+
+
+def _from_python(path: pathlib.Path, name: str) -> Experiment:
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+    try:
+        variables: dict[str, Any] = runpy.run_path(str(path), run_name="__rllib_experiment__")
+    except Exception as error:  # whatever the user's code raises is the user's to read
+        raise BadInputError(f"{name}: {type(error).__name__}: {one_line(error)}") from error
+    config = variables.get("config")
+    if not isinstance(config, AlgorithmConfig):
+        raise BadInputError(
+            f"{name}: must define `config`, an AlgorithmConfig such as MetaGradConfig(); "
+            f"found {'nothing' if config is None else type(config).__name__}"
+        )
+    if config.algo_class is None:
+        raise BadInputError(f"{name}: config: {type(config).__name__} belongs to no algorithm")
+    source = Source(name)
+    return Experiment(
+        name=path.stem,
+        run=config.algo_class,
+        config=config.to_dict(),
+        source=source,
+        stop=parse_stop(variables.get("stop"), source, ("stop",)),
+    )

@@ -1,0 +1,177 @@
+"""Entry point of the `rllib` command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from rllib_metagrad.cli.errors import BAD_INPUT, BadInputError, CliError, one_line
+from rllib_metagrad.cli.options import TrainOptions, with_options
+
+# The base of all of typer's own complaints about a command line.
+_CommandLineError: Any = typer.BadParameter.__mro__[2]
+
+
+class _OneLineErrors(TyperGroup):
+    """A group of commands that tells every error in one line on stderr, and a traceback only with -v."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        arguments = list(args) if args is not None else sys.argv[1:]
+        try:
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
+        except CliError as error:
+            code = _tell(str(error), error, arguments, error.exit_code)
+        except _CommandLineError as error:
+            message = one_line(error.format_message())
+            hint = "" if "Did you mean" in message else "; see rllib --help"
+            code = _tell(message.rstrip(".") + hint, error, arguments, BAD_INPUT)
+        except (KeyboardInterrupt, typer.Abort) as error:
+            code = _tell("stopped", error, arguments, 128 + signal.SIGINT)
+        except BrokenPipeError:  # `rllib example get NAME | head`
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (lives until the process ends)
+            code = 0
+        except Exception as error:
+            message = f"{type(error).__name__}: {one_line(error)} (a traceback is shown with -v)"
+            code = _tell(message, error, arguments, 1)
+        if not standalone_mode:
+            return code
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(message: str, error: BaseException, arguments: Sequence[str], code: int) -> int:
+    if any(argument in ("-v", "-vv", "-vvv") for argument in arguments):
+        traceback.print_exception(error)
+    print(f"rllib: error: {message}", file=sys.stderr)
+    return code
+
+
+_HELP: dict[str, Any] = {"context_settings": {"help_option_names": ["-h", "--help"]}}
+app = typer.Typer(
+    cls=_OneLineErrors,
+    name="rllib",
+    help="Train, evaluate and report adaptive incentive design on RLlib.",
+    no_args_is_help=True,
+    add_completion=False,
+    **_HELP,
+)
+train_app = typer.Typer(
+    help="Train from a YAML or Python file (rllib train file F), or from flags (rllib train --algo A ...).",
+    **_HELP,
+)
+example_app = typer.Typer(help="The experiments that ship with the package.", no_args_is_help=True, **_HELP)
+app.add_typer(train_app, name="train")
+app.add_typer(example_app, name="example")
+
+
+@train_app.callback(invoke_without_command=True)
+@with_options(TrainOptions)
+def train_flags(ctx: typer.Context, options: TrainOptions) -> None:
+    """Train from flags alone, or from a file with `rllib train file FILE`."""
+    if ctx.invoked_subcommand is not None:
+        if options != TrainOptions():
+            raise BadInputError(f"train: flags go after the file: rllib train {ctx.invoked_subcommand} FILE ...")
+        return
+    from rllib_metagrad.cli.train import train
+
+    train(options)
+
+
+@train_app.command("file")
+@with_options(TrainOptions)
+def train_file(
+    file: Annotated[str, typer.Argument(help="A .yaml, .yml or .py experiment file.", show_default=False)],
+    options: TrainOptions,
+) -> None:
+    """Train the experiments of a file, one after another. Flags add to the file; see --override."""
+    from rllib_metagrad.cli.train import train
+
+    train(options, file)
+
+
+@app.command()
+def evaluate(
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or the folder of its trial or run.")],
+    episodes: Annotated[int, typer.Option("--episodes", min=1, help="How many episodes to run.")] = 100,
+    render: Annotated[str | None, typer.Option("--render", help="Write one more episode as a GIF.")] = None,
+    out: Annotated[str | None, typer.Option("--out", help="Also write the JSON result to this file.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of environments and actions.")] = 0,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Most likely actions, not sampled ones.")] = False,
+    verbose: Annotated[int, typer.Option("-v", count=True, help="Tracebacks and Ray's messages.")] = 0,
+) -> None:
+    """Run a trained algorithm without exploration; the last line printed is one JSON object."""
+    from rllib_metagrad.cli.evaluate import evaluate as run
+
+    run(checkpoint, episodes, render=render, out=out, seed=seed, greedy=greedy, verbose=verbose)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(help="Run, trial or results folders.", metavar="RUN...")],
+    out: Annotated[str | None, typer.Option("--out", help="Folder of the report. Default: RUN/report.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", help="Name of a RUN in the figures; once per RUN, in order."),
+    ] = None,
+    verbose: Annotated[int, typer.Option("-v", count=True, help="Tracebacks.")] = 0,
+) -> None:
+    """Figures (PNG) and one HTML page of finished or running trials."""
+    from rllib_metagrad.cli.report import report as run
+
+    run(runs, out, label or [])
+
+
+@example_app.command("list")
+def example_list(
+    contains: Annotated[str, typer.Argument(help="Show only names with this in them.")] = "",
+) -> None:
+    """List the shipped experiments."""
+    from rllib_metagrad.cli.examples import list_examples
+
+    list_examples(contains)
+
+
+@example_app.command("get")
+def example_get(
+    name: Annotated[str, typer.Argument(help="Name, such as escape_room/metagrad_5_2.")],
+    out: Annotated[str | None, typer.Option("--out", help="Copy to this file; prints it otherwise.")] = None,
+) -> None:
+    """Print or copy a shipped experiment."""
+    from rllib_metagrad.cli.examples import get_example
+
+    get_example(name, out)
+
+
+@example_app.command("run")
+@with_options(TrainOptions)
+def example_run(
+    name: Annotated[str, typer.Argument(help="Name, such as escape_room/metagrad_5_2.")],
+    options: TrainOptions,
+) -> None:
+    """Train a shipped experiment; takes the flags of `rllib train file`."""
+    from rllib_metagrad.cli.examples import run_example
+
+    run_example(name, options)
+
+
+def main() -> None:
+    """The console script."""
+    app(prog_name="rllib")
+
+
+if __name__ == "__main__":
+    main()

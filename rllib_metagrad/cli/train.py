@@ -1,0 +1,242 @@
+"""`rllib train`: check everything, start Ray, run each experiment with Tune, tell what came out."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import os
+import pathlib
+import re
+import shlex
+import sys
+from dataclasses import replace
+from typing import Any
+
+from rich.console import Console
+
+from rllib_metagrad.cli import ray_session, run_folder
+from rllib_metagrad.cli.errors import BadInputError, CliError, InterruptedRunError, RunFailedError, one_line
+from rllib_metagrad.cli.experiment import Experiment
+from rllib_metagrad.cli.flags import apply_flags, experiment_from_flags
+from rllib_metagrad.cli.options import TrainOptions
+
+
+def train(options: TrainOptions, file: str | None = None) -> None:
+    """Train what a file, or the flags alone, describe.
+
+    Raises:
+        BadInputError: before Ray is started.
+        RunFailedError: a trial failed.
+        InterruptedRunError: the run was stopped by a signal.
+    """
+    ray_session.quiet(options.verbose)
+    # `ray job submit` sets RAY_ADDRESS: a job's command must join the cluster that runs it.
+    address = options.ray_address or os.environ.get("RAY_ADDRESS") or None
+    options = replace(options, ray_address=address)
+    experiments = plan(options, file)
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    with ray_session.session(
+        address=options.ray_address,
+        num_cpus=options.ray_num_cpus,
+        num_gpus=options.ray_num_gpus,
+        object_store_memory=options.ray_object_store_memory,
+        verbose=options.verbose,
+    ):
+        failure: CliError | None = None
+        for experiment, name in experiments:
+            try:
+                _run(experiment, name, options, console, _resume_command(file, name))
+            except RunFailedError as error:
+                if failure is not None or len(experiments) > 1:
+                    print(f"rllib: error: {error}", file=sys.stderr)
+                failure = error
+        if failure is not None:
+            raise failure
+
+
+def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]]:
+    """The checked experiments with the names of their run folders; nothing is started or written."""
+    from rllib_metagrad.cli.validate import validate
+
+    _check_flags(options)
+    if file is None:
+        experiments = [experiment_from_flags(options)]
+    else:
+        from rllib_metagrad.cli.experiment_file import load_experiments
+
+        experiments = load_experiments(file)
+        for experiment in experiments:
+            apply_flags(experiment, options)
+    if options.experiment_name is not None and len(experiments) > 1:
+        raise BadInputError(f"--experiment-name: {file} holds {len(experiments)} experiments; name them in the file")
+    planned = []
+    for experiment in experiments:
+        config, plain = validate(experiment)
+        _check_end(experiment)
+        if options.ray_address is None:
+            _check_resources(experiment, config, plain, options)
+        if experiment.restore is not None:
+            from rllib_metagrad.cli.checkpoints import find_checkpoint
+
+            experiment.restore = str(find_checkpoint(experiment.restore))
+        root = run_folder.storage_root(experiment.storage_path)
+        wanted = options.experiment_name or experiment.name
+        if options.resume:
+            name = run_folder.name_to_resume(root, wanted)
+            if "://" not in root:
+                run_folder.check_same(pathlib.Path(root) / name, experiment)
+        else:
+            name = run_folder.fresh_name(root, wanted)
+        planned.append((experiment, name))
+    return planned
+
+
+def _check_flags(options: TrainOptions) -> None:
+    if options.resume and options.restore is not None:
+        raise BadInputError("--resume and --restore: give one; --resume continues a run, --restore starts one")
+    if options.experiment_name is not None and (not options.experiment_name or "/" in options.experiment_name):
+        raise BadInputError(f"--experiment-name: must be a word without '/', got {options.experiment_name!r}")
+    local = {
+        "--ray-num-cpus": options.ray_num_cpus,
+        "--ray-num-gpus": options.ray_num_gpus,
+        "--ray-object-store-memory": options.ray_object_store_memory,
+    }
+    given = [flag for flag, value in local.items() if value is not None]
+    if options.ray_address is not None and given:
+        raise BadInputError(f"{given[0]}: has no effect on a running cluster; leave it out with --ray-address")
+    if options.wandb_key is not None and options.wandb_project is None:
+        raise BadInputError("--wandb-key: given without --wandb-project; add the project's name")
+    if options.wandb_project is not None and importlib.util.find_spec("wandb") is None:
+        raise BadInputError("--wandb-project: the package wandb is not installed; run: pip install wandb")
+
+
+def _check_end(experiment: Experiment) -> None:
+    settings = experiment.scheduler or {}
+    if experiment.stop or experiment.time_budget_s is not None or "max_t" in settings:
+        return
+    raise experiment.source.error(
+        (*experiment.path, "stop"),
+        "no stop criterion, so the run would never end; add stop: {training_iteration: 100} "
+        "(or {training_iteration: .inf} to stop it by hand)",
+        show=len(experiment.path),
+    )
+
+
+def _check_resources(experiment: Experiment, config: Any, plain: dict[str, Any], options: TrainOptions) -> None:
+    """One trial must fit into the local Ray, or Tune would wait for ever."""
+    request = config.algo_class.default_resource_request(plain).required_resources
+    cpus = options.ray_num_cpus or os.cpu_count() or 1
+    needed = request.get("CPU", 0)
+    if needed > cpus:
+        raise experiment.source.error(
+            (*experiment.path, "config", "num_env_runners"),
+            f"a trial needs {needed:g} CPUs ({config.num_env_runners} env runners), Ray has {cpus} here; "
+            f"use fewer env runners, or share the CPUs with --ray-num-cpus {needed:g}",
+            show=len(experiment.path),
+        )
+
+
+def _resume_command(file: str | None, name: str) -> str:
+    """The command that was given, so that it can be pasted with --resume."""
+    arguments = [a for a in sys.argv[1:] if a != "--resume"]
+    if arguments[:1] != ["train"]:  # called from Python, or by `rllib example run`
+        arguments = ["train", "file", file] if file else ["train"]
+    if "--experiment-name" not in arguments:
+        arguments += ["--experiment-name", name]
+    return shlex.join(["rllib", *arguments, "--resume"])
+
+
+def _run(experiment: Experiment, name: str, options: TrainOptions, console: Console, resume: str) -> None:
+    from ray import tune
+    from ray.tune.experiment import Trial
+    from ray.tune.search import BasicVariantGenerator
+    from ray.tune.tune_config import ResumeConfig
+
+    from rllib_metagrad.cli import schedulers
+    from rllib_metagrad.cli.interrupt import GracefulStop
+    from rllib_metagrad.cli.progress import Progress
+    from rllib_metagrad.cli.summary import print_summary
+
+    root = run_folder.storage_root(experiment.storage_path)
+    folder: pathlib.Path | str = f"{root}/{name}"
+    if "://" not in root:
+        folder = pathlib.Path(root) / name
+        run_folder.write_spec(folder, experiment)
+    progress = Progress(console, experiment.stop)
+    stopper = GracefulStop(progress.tell)
+    resumed = " (resumed)" if options.resume else ""
+    progress.tell(f"{experiment.name}: training {experiment.run_name}{resumed}, run folder {folder}")
+    seed = experiment.config.get("seed")
+    checkpoint_config = {"checkpoint_at_end": True, **experiment.checkpoint_config}
+    try:
+        with stopper, progress:
+            analysis = tune.run(
+                experiment.run,
+                name=name,
+                config=copy.deepcopy(experiment.config),
+                stop=experiment.stop,
+                time_budget_s=experiment.time_budget_s,
+                num_samples=experiment.num_samples,
+                storage_path=root,
+                # Seeded, so that a random search draws the same values again.
+                search_alg=BasicVariantGenerator(
+                    max_concurrent=experiment.max_concurrent_trials or 0,
+                    random_state=seed if isinstance(seed, int) else None,
+                ),
+                scheduler=schedulers.create(experiment.scheduler),
+                checkpoint_config=tune.CheckpointConfig(**checkpoint_config),
+                max_failures=experiment.max_failures,
+                restore=experiment.restore,
+                resume_config=_resume_config(ResumeConfig) if options.resume else None,
+                callbacks=[stopper, progress, *_wandb(options, name)],
+                raise_on_failed_trial=False,
+                verbose=0,
+            )
+    except KeyboardInterrupt:
+        number = stopper.signal_number or 2
+        raise InterruptedRunError(f"stopped without a checkpoint; resume with: {resume}", number) from None
+    except (tune.TuneError, ValueError, OSError) as error:
+        raise RunFailedError(f"{experiment.name}: {one_line(error)}") from error
+
+    trials: list[Trial] = analysis.trials
+    failed = [trial for trial in trials if trial.status == Trial.ERROR]
+    finished = [trial for trial in trials if trial.last_result]
+    if finished:
+        print_summary(console, experiment, finished, folder)
+    if stopper.interrupted:
+        raise InterruptedRunError(f"stopped by a signal; resume with: {resume}", stopper.signal_number or 2)
+    if failed:
+        raise RunFailedError(_failure(experiment, failed, len(trials)))
+
+
+def _resume_config(resume_config_class: Any) -> Any:
+    kind = resume_config_class.ResumeType
+    return resume_config_class(finished=kind.SKIP, unfinished=kind.RESUME, errored=kind.RESUME)
+
+
+def _wandb(options: TrainOptions, name: str) -> list[Any]:
+    if options.wandb_project is None:
+        return []
+    from ray.air.integrations.wandb import WandbLoggerCallback
+
+    return [WandbLoggerCallback(project=options.wandb_project, api_key=options.wandb_key, group=name)]
+
+
+def _failure(experiment: Experiment, failed: list[Any], total: int) -> str:
+    """One line: how many failed, the reason of the first, and where the whole traceback is."""
+    trial = failed[0]
+    reason, where = "no message", ""
+    if trial.error_file and os.path.exists(trial.error_file):
+        reason = _reason(pathlib.Path(trial.error_file).read_text(encoding="utf-8"))
+        # Tune writes into a staging folder and copies from there.
+        copied = os.path.join(trial.path or "", os.path.basename(trial.error_file))
+        where = f"; traceback in {copied if os.path.exists(copied) else trial.error_file}"
+    share = f"{len(failed)} of {total} trials" if total > 1 else f"trial {trial.trial_id}"
+    return f"{experiment.name}: {share} failed: {one_line(reason)}{where}"
+
+
+def _reason(text: str) -> str:
+    """The last exception of a traceback that has a message; RLlib and Ray re-raise without one."""
+    lines = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    told = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt|Warning)?: \S", line)]
+    return (told or lines or ["no message"])[-1]

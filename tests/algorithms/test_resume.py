@@ -1,0 +1,73 @@
+"""Train 20 == train 10, save, restore in a new process, train 10: every parameter and metric, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+# Runs in a process of its own: python - <mode> <checkpoint> <kind>. Prints results and a digest of the parameters.
+PROGRAM = """
+import hashlib, json, sys
+import ray
+from rllib_metagrad import MetaGradConfig
+from rllib_metagrad.algorithms import ALGORITHMS, MetaGrad
+
+mode, checkpoint, kind = sys.argv[1:]
+ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+config = (
+    MetaGradConfig().environment("escape_room", env_config={"n": 3, "m": 1})
+    .env_runners(num_envs_per_env_runner=8).debugging(seed=5, log_level="ERROR")
+    .agents(lr=0.05, epsilon=[[0, 0.3], [500, 0.0]]).designer(lr=3e-3, cost_lr=1e-3)
+    .incentives(num_updates_per_iteration=2).evaluation(evaluation_interval=5, evaluation_duration=10)
+)
+if kind == "ppo_fragments":
+    config.agents(loss="ppo", optimizer="adam", lr=1e-3, num_epochs=2, minibatch_size=16, target_tau=0.1)
+    config.designer(baseline="critic", loss="ppo", num_epochs=2, target_tau=0.1)
+    config.env_runners(batch_mode="truncate_episodes", rollout_fragment_length=7)
+algorithm = MetaGrad.from_checkpoint(checkpoint) if mode == "resume" else config.build_algo()
+results = [algorithm.train() for _ in range(20 if mode == "whole" else 10)]
+if mode == "first":
+    algorithm.save_to_path(checkpoint)
+
+def flat(d, prefix=""):
+    for k, v in d.items():
+        if isinstance(v, dict):
+            yield from flat(v, prefix + k + "/")
+        elif isinstance(v, (int, float)) or hasattr(v, "item"):
+            yield prefix + k, float(v)
+
+weights = algorithm.learner_group.get_state(components="learner/rl_module", inference_only=True)["learner"]["rl_module"]
+digest = hashlib.sha256(b"".join(w.tobytes() for w in [*weights["agents"], weights["designer"]])).hexdigest()
+picked = ("env_runners", "learners", "evaluation", "training_iteration", "num_env_steps")
+rows = [{k: v for k, v in flat(r) if k.startswith(picked) and "timers" not in k and "time" not in k} for r in results]
+print(json.dumps({"rows": rows[-10:], "digest": digest, "steps": algorithm._env_steps_sampled}))
+"""
+
+
+def run(mode: str, checkpoint: Path, kind: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, mode, str(checkpoint), kind],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", ["pg_episodes", "ppo_fragments"])
+def test_resume_is_exact(tmp_path: Path, kind: str) -> None:
+    whole = run("whole", tmp_path / "none", kind)
+    run("first", tmp_path / "checkpoint", kind)
+    resumed = run("resume", tmp_path / "checkpoint", kind)
+    assert resumed["digest"] == whole["digest"]
+    assert resumed["steps"] == whole["steps"]
+    assert json.dumps(resumed["rows"], sort_keys=True) == json.dumps(whole["rows"], sort_keys=True)  # NaN equals NaN this way

@@ -1,0 +1,64 @@
+"""Where runs go, which run is resumed, and which checkpoint is meant."""
+
+import pytest
+
+from rllib_metagrad.cli import run_folder
+from rllib_metagrad.cli.checkpoints import MARKER, find_checkpoint
+from rllib_metagrad.cli.errors import BadInputError
+from rllib_metagrad.cli.experiment import Experiment
+from rllib_metagrad.cli.yaml_loader import Source
+
+
+def checkpoint(folder):
+    folder.mkdir(parents=True)
+    (folder / MARKER).write_text("{}")
+    return folder
+
+
+def run(root, name):
+    (root / name).mkdir(parents=True)
+    (root / name / "experiment_state-2025-01-01_00-00-00.json").write_text("{}")
+
+
+def test_a_checkpoint_from_each_kind_of_folder(tmp_path):
+    checkpoint(tmp_path / "exp" / "trial" / "checkpoint_000000")
+    last = checkpoint(tmp_path / "exp" / "trial" / "checkpoint_000001")
+    for given in (last, last.parent, last.parent.parent):
+        assert find_checkpoint(str(given)) == last
+
+
+def test_two_trials_are_ambiguous_and_none_is_an_error(tmp_path):
+    checkpoint(tmp_path / "exp" / "one" / "checkpoint_000000")
+    checkpoint(tmp_path / "exp" / "two" / "checkpoint_000000")
+    with pytest.raises(BadInputError, match="holds 2 trials with checkpoints; give one of them: one, two"):
+        find_checkpoint(str(tmp_path / "exp"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInputError, match="no checkpoint there"):
+        find_checkpoint(str(tmp_path / "empty"))
+
+
+def test_runs_of_the_same_name_are_numbered(tmp_path):
+    root = str(tmp_path)
+    assert run_folder.fresh_name(root, "er") == "er"
+    run(tmp_path, "er")
+    assert run_folder.fresh_name(root, "er") == "er_2"
+    run(tmp_path, "er_10")
+    run(tmp_path, "er_other")
+    assert run_folder.fresh_name(root, "er") == "er_11"
+    assert run_folder.name_to_resume(root, "er") == "er_10"
+    with pytest.raises(BadInputError, match=r"--resume: no run named 'x' in .*; runs there: er, er_10, er_other"):
+        run_folder.name_to_resume(root, "x")
+
+
+def test_a_resumed_run_must_have_the_same_settings(tmp_path):
+    def experiment(**changed):
+        return Experiment("er", "MetaGrad", {"agent_lr": 0.1, **changed}, Source("f"), stop={"training_iteration": 9})
+
+    run_folder.write_spec(tmp_path, experiment())
+    run_folder.check_same(tmp_path, experiment())
+    with pytest.raises(BadInputError, match=r"--resume: config\.agent_lr was 0\.1 and is 0\.2 now"):
+        run_folder.check_same(tmp_path, experiment(agent_lr=0.2))
+    other = experiment()
+    other.stop = {"training_iteration": 10}
+    with pytest.raises(BadInputError, match=r"stop\.training_iteration was 9 and is 10 now"):
+        run_folder.check_same(tmp_path, other)

@@ -1,0 +1,118 @@
+"""Flags and YAML together: they add up, and where they differ nothing is overridden in silence."""
+
+import pytest
+
+from rllib_metagrad.cli.errors import BadInputError
+from rllib_metagrad.cli.experiment_file import load_experiments
+from rllib_metagrad.cli.flags import apply_flags, experiment_from_flags
+from rllib_metagrad.cli.options import TrainOptions
+
+YAML = """
+er:
+  run: MetaGrad
+  env: escape_room
+  num_samples: 2
+  storage_path: ./runs
+  stop: {training_iteration: 10}
+  checkpoint_config: {checkpoint_frequency: 5}
+  config:
+    env_config: {n: 5, m: 2}
+    agent_lr: 1e-2
+    seed: 1
+"""
+
+
+def load(tmp_path, **flags):
+    file = tmp_path / "er.yaml"
+    file.write_text(YAML)
+    (experiment,) = load_experiments(str(file))
+    apply_flags(experiment, TrainOptions(**flags))
+    return experiment
+
+
+def test_without_flags(tmp_path):
+    experiment = load(tmp_path)
+    assert experiment.config == {
+        "env_config": {"n": 5, "m": 2},
+        "agent_lr": 0.01,
+        "seed": 1,
+        "env": "escape_room",
+    }
+    assert (experiment.name, experiment.run, experiment.num_samples) == ("er", "MetaGrad", 2)
+
+
+def test_flags_add_what_the_file_does_not_say(tmp_path):
+    experiment = load(
+        tmp_path,
+        stop='{"time_total_s": 60}',
+        config='{"env_config": {"x": 1}, "designer_lr": 1e-3}',
+        checkpoint_at_end=True,
+        scheduler="asha",
+        scheduler_config='{"metric": "env_runners/episode_return_mean", "mode": "max"}',
+    )
+    assert experiment.stop == {"training_iteration": 10, "time_total_s": 60}
+    assert experiment.config["env_config"] == {"n": 5, "m": 2, "x": 1}
+    assert experiment.config["designer_lr"] == 0.001
+    assert experiment.checkpoint_config == {"checkpoint_frequency": 5, "checkpoint_at_end": True}
+    assert experiment.scheduler["type"] == "asha"
+
+
+SAME = [
+    {"algo": "MetaGrad"},
+    {"env": "escape_room"},
+    {"seed": 1},
+    {"num_samples": 2},
+    {"storage_path": "./runs"},
+    {"stop": '{"training_iteration": 10}'},
+    {"checkpoint_freq": 5},
+    {"config": '{"agent_lr": 0.01, "env_config": {"n": 5}}'},
+]
+DIFFERENT = [
+    ({"algo": "PPO"}, "--algo is 'PPO', but {}:3: run is 'MetaGrad'"),
+    ({"env": "cleanup"}, "--env is 'cleanup', but {}:4: env is 'escape_room'"),
+    ({"seed": 2}, "--seed is 2, but {}:12: config.seed is 1"),
+    ({"num_samples": 1}, "--num-samples is 1, but {}:5: num_samples is 2"),
+    ({"storage_path": "x"}, "--storage-path is 'x', but {}:6: storage_path is './runs'"),
+    ({"stop": '{"training_iteration": 9}'}, "--stop training_iteration is 9, but {}:7:"),
+    ({"checkpoint_freq": 1}, "--checkpoint-freq is 1, but {}:8: checkpoint_config.checkpoint_frequency is 5"),
+    ({"config": '{"agent_lr": 1}'}, "--config agent_lr is 1, but {}:11: config.agent_lr is 0.01"),
+    (
+        {"config": '{"env_config": {"n": 2}}'},
+        "--config env_config.n is 2, but {}:10: config.env_config.n is 5",
+    ),
+]
+
+
+@pytest.mark.parametrize("flags", SAME, ids=lambda flags: next(iter(flags)))
+def test_saying_the_same_twice_is_fine(tmp_path, flags):
+    assert load(tmp_path, **flags) == load(tmp_path) or "config" in flags
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"), DIFFERENT, ids=lambda value: next(iter(value)) if isinstance(value, dict) else ""
+)
+def test_saying_something_else_is_an_error_unless_override(tmp_path, flags, message):
+    with pytest.raises(BadInputError) as caught:
+        load(tmp_path, **flags)
+    assert message.format(tmp_path / "er.yaml") in str(caught.value)
+    assert "--override" in str(caught.value)
+    assert load(tmp_path, **flags, override=True) != load(tmp_path)
+
+
+def test_minimum_is_written_with_a_prefix(tmp_path):
+    experiment = load(tmp_path, checkpoint_score_attr="min-env_runners/episode_len_mean", keep_checkpoints_num=2)
+    assert experiment.checkpoint_config == {
+        "checkpoint_frequency": 5,
+        "num_to_keep": 2,
+        "checkpoint_score_attribute": "env_runners/episode_len_mean",
+        "checkpoint_score_order": "min",
+    }
+
+
+def test_an_experiment_from_flags_alone():
+    experiment = experiment_from_flags(
+        TrainOptions(algo="PPO", env="CartPole-v1", config='{"lr": 1e-3}', stop='{"training_iteration": 2}', seed=4)
+    )
+    assert experiment.name == "PPO_CartPole-v1"
+    assert experiment.config == {"env": "CartPole-v1", "lr": 0.001, "seed": 4}
+    assert experiment.stop == {"training_iteration": 2}
