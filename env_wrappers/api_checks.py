@@ -1,4 +1,4 @@
-"""Cheap checks of what a ParallelEnv returns; every mistake is one line that says who, where, what and what instead."""
+"""Cheap checks of what a ParallelEnv returns; a mistake is one line: who, where, what, and what instead."""
 
 from __future__ import annotations
 
@@ -51,25 +51,28 @@ class ApiChecker:
                 raise self.error(f"missing in {key}, expected an entry for every living agent", agent)
         return values  # type: ignore[return-value]
 
-    def living(self, agents: Any, finished: Iterable[str] = ()) -> list[str]:
+    def living(self, agents: Any, returned: Iterable[str] = ()) -> list[str]:
         """``env.agents``.
 
         Args:
             agents: what the environment lists.
-            finished: agents whose life in this episode has ended.
+            returned: agents that must not be listed: their life in this episode has ended before, and no
+                flag says so any more.
 
         Raises:
-            EnvAPIError: if it is no list, has an unknown agent, one twice, or one that has finished.
+            EnvAPIError: if it is no list, has an unknown agent, one twice, or one that has returned.
         """
         if not isinstance(agents, list | tuple):
             raise self.error(f"agents is a {type(agents).__name__}, expected a list")
         members = set(agents)
         if unknown := members - self._possible:
-            raise self.error(f"unknown agent {min(unknown, key=str)!r} in agents, expected some of {self._listed}")
+            raise self.error(
+                f"unknown agent {min(unknown, key=str)!r} in agents, expected some of {self._listed}"
+            )
         if len(members) < len(agents):
             twice = next(a for a in agents if agents.count(a) > 1)
             raise self.error(f"listed {agents.count(twice)} times in agents, expected once", twice)
-        for agent in finished:
+        for agent in returned:
             if agent in members:
                 raise self.error("back in agents after its episode ended, expected it to stay away", agent)
         return list(agents)
@@ -112,6 +115,17 @@ class ApiChecker:
         if not mask.any():
             raise self.error("action_mask allows no action, expected at least one", agent)
         return mask
+
+    def context(self, values: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+        """The arrays for mechanisms.
+
+        Raises:
+            EnvAPIError: if their names or shapes are not those after the first reset.
+        """
+        got = {key: np.shape(value) for key, value in values.items()}
+        if got != dict(shapes):
+            raise self.error(f"context() has shapes {got}, expected {dict(shapes)}")
+        return values
 
     def state(self, state: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """The designer's observation.

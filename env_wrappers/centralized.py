@@ -28,14 +28,15 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self.inner = inner
         self.name = inner.name
         self.max_episode_steps = inner.max_episode_steps
-        self.resumable = inner.resumable  # type: ignore[misc]
+        self.resumable = inner.resumable
         nvec: list[int] = []
         self._widths: list[int] = []
         for agent in inner.possible_agents:
             space = inner.action_spaces[agent]
             if not isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
                 raise ValueError(
-                    f"env {inner.name!r}: a centralised policy needs discrete actions, but agent {agent!r} has {space}"
+                    f"env {inner.name!r}: a centralised policy needs discrete actions, "
+                    f"but agent {agent!r} has {space}"
                 )
             own = (
                 [int(space.n)] if isinstance(space, gym.spaces.Discrete) else np.asarray(space.nvec).tolist()
@@ -77,7 +78,9 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
             columns = [joint[:, self._starts[i] : self._starts[i + 1]] for i in group.agents]
             stacked = np.stack(columns, axis=1)
             sent.append(stacked[..., 0] if isinstance(group.action_space, gym.spaces.Discrete) else stacked)
+        self.clear_step()
         acted = self.inner.active.copy()
+        stepped = ~self.inner.episode_over
         self.inner.step(sent, designer_output)
         self.rewards[:, 0] = self.inner.designer_reward
         self.designer_reward[:] = self.inner.designer_reward
@@ -86,7 +89,7 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         cut = (self.inner.truncated & acted).any(1)
         self.terminated[:, 0] = ended & ~cut
         self.truncated[:, 0] = ended & cut
-        self.action_features[:, 0] = action_features(self.action_spaces[AGENT], joint)
+        self.action_features[stepped, 0] = action_features(self.action_spaces[AGENT], joint[stepped])
         self._observe()
 
     def _observe(self) -> None:
@@ -111,6 +114,7 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """See the base class."""
+        self.clear_step()
         self.inner.set_state(state)
         self._observe()
 

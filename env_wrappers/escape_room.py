@@ -1,18 +1,17 @@
-"""Escape Room ER(n, m): somebody must pull the lever at a cost so that others can leave (Yang et al. 2020, 2022).
+"""Escape Room ER(n, m): somebody must pull the lever at a cost so that others can leave.
 
-Rules: each agent is at the lever (0), the start (1) or the door (2), and names where to go. The door is open in a
-step if at least ``m`` agents choose the lever in that step. An agent that chooses the open door gets +10; one that
-stays where it is gets 0; any other move costs 1. The episode ends when somebody leaves through the open door, or is
-cut after ``max_steps``.
+Rules (Yang et al. 2020, 2022): each agent is at the lever (0), the start (1) or the door (2), and names
+where to go. The door is open in a step if at least ``m`` agents choose the lever in that step. An agent that
+chooses the open door gets +10; one that stays where it is gets 0; any other move costs 1. The episode ends
+when somebody leaves through the open door, or is cut after ``max_steps``.
 
-Agents observe their own position and then the others' in order, one-hot (3n numbers); the designer observes all
-positions (3n). The sum of rewards is R^ID; its optimum is ``10(n - m) - m``, and a designer that pays the lever
-just enough nets ``10(n - m) - 2m``.
+Agents observe their own position and then the others' in order, one-hot (3n numbers); the designer observes
+all positions (3n). The sum of rewards is R^ID; its optimum is ``10(n - m) - m``, and a designer that pays the
+lever just enough nets ``10(n - m) - 2m``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -20,25 +19,25 @@ import numpy as np
 
 from env_wrappers.incentive_env import IncentiveEnv
 from env_wrappers.pictures import draw_escape_room
-from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
+from env_wrappers.simultaneous import SimultaneousVectorEnv, check_render_mode, whole_number
 
 LEVER, START, DOOR = 0, 1, 2
 NAMES = ("lever", "start", "door")
 
 
-def check_config(n: Any, m: Any, max_steps: Any) -> None:
-    """Raises a ValueError for impossible games."""
-    for key, value in (("n", n), ("m", m), ("max_steps", max_steps)):
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"escape_room: {key} must be a whole number, got {value!r}")
-    if n < 2:
-        raise ValueError(f"escape_room: n must be at least 2, got {n}")
-    if not 1 <= m < n:
+def check_config(n: Any, m: Any, max_steps: Any) -> tuple[int, int, int]:
+    """The three numbers.
+
+    Raises:
+        ValueError: for impossible games.
+    """
+    n = whole_number("escape_room", "n", n, 2)
+    m = whole_number("escape_room", "m", m, 1)
+    if m >= n:
         raise ValueError(
             f"escape_room: m must be between 1 and n - 1 = {n - 1} (somebody must be free to leave), got {m}"
         )
-    if max_steps < 1:
-        raise ValueError(f"escape_room: max_steps must be at least 1, got {max_steps}")
+    return n, m, whole_number("escape_room", "max_steps", max_steps, 1)
 
 
 def agent_names(n: int) -> tuple[str, ...]:
@@ -67,10 +66,10 @@ class EscapeRoom(IncentiveEnv):
     }
 
     def __init__(self, n: int = 5, m: int = 2, max_steps: int = 5, render_mode: str | None = None) -> None:
-        check_config(n, m, max_steps)
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"escape_room: render_mode must be human or rgb_array, got {render_mode!r}")
-        self.n, self.m, self.max_episode_steps = n, m, max_steps
+        self.n, self.m, self._max_steps = check_config(n, m, max_steps)
+        check_render_mode("escape_room", render_mode, self.metadata["render_modes"])
+        self.max_episode_steps = self._max_steps
+        n = self.n
         self.render_mode = render_mode
         self.possible_agents = list(agent_names(n))
         self.agents: list[str] = []
@@ -124,7 +123,7 @@ class EscapeRoom(IncentiveEnv):
         self._positions = targets
         self._t += 1
         left = self._open and DOOR in targets
-        cut = not left and self._t >= self.max_episode_steps
+        cut = not left and self._t >= self._max_steps
         self._actions = dict(zip(self.possible_agents, targets, strict=True))
         self._reward = sum(rewards.values())
         observations = self._observations()
@@ -174,10 +173,20 @@ class EscapeRoom(IncentiveEnv):
         """Nothing to release."""
 
 
-class VectorEscapeRoom(VectorIncentiveEnv):
-    """B games of ER(n, m), identical to :class:`EscapeRoom` step for step."""
+class VectorEscapeRoom(SimultaneousVectorEnv):
+    """B games of ER(n, m), identical to :class:`EscapeRoom` step for step.
 
-    resumable = True
+    The first one in a process imports numba (about 0.4 s) and loads its kernels, which are compiled (a few
+    seconds) only when they are not in numba's cache yet.
+
+    Args:
+        num_envs: B, >= 1.
+        n, m, max_steps, render_mode: as for :class:`EscapeRoom`.
+        autoreset: see :class:`VectorIncentiveEnv`.
+
+    Raises:
+        ValueError: for impossible values.
+    """
 
     def __init__(
         self,
@@ -188,81 +197,36 @@ class VectorEscapeRoom(VectorIncentiveEnv):
         render_mode: str | None = None,
         autoreset: bool = False,
     ) -> None:
-        check_config(n, m, max_steps)
-        self.name = "escape_room"
-        self.m, self.max_episode_steps = m, max_steps
-        agents = agent_names(n)
-        space = gym.spaces.Box(0.0, 1.0, (3 * n,), np.float32)
-        self.observation_spaces = dict.fromkeys(agents, space)
-        self.action_spaces = dict.fromkeys(agents, gym.spaces.Discrete(3))
-        group = AgentGroup(tuple(range(n)), (3 * n,), np.dtype(np.float32), gym.spaces.Discrete(3))
-        self.allocate(num_envs, agents, [group], (3 * n,), np.float32, NAMES, 3, autoreset=autoreset)
-        self._positions = np.full((num_envs, n), START)
-        self._t = np.zeros(num_envs, np.int64)
-        self._onehot = np.eye(3, dtype=np.float32)
-        self._own_first = np.array([[i, *(j for j in range(n) if j != i)] for i in range(n)])
+        from env_wrappers import escape_room_kernel
 
-    def reset(self, seed: int | None = None) -> None:
-        """See the base class; nothing is random."""
-        self.clear_step()
-        self._positions[:] = START
-        self._t[:] = 0
-        self.episode_over[:] = False
-        self.active[:] = True
-        self._observe()
+        n, m, max_steps = check_config(n, m, max_steps)
+        check_render_mode("escape_room", render_mode, EscapeRoom.metadata["render_modes"])
+        super().__init__(
+            "escape_room",
+            num_envs,
+            agent_names(n),
+            observation_size=3 * n,
+            state_size=3 * n,
+            action_names=NAMES,
+            max_steps=max_steps,
+            start=np.full(n, START),
+            autoreset=autoreset,
+        )
+        self.m = m
+        self._is_open = np.zeros(self.num_envs, bool)
+        self._play_kernel, self._observe_kernel = escape_room_kernel.play, escape_room_kernel.observe
 
-    def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
-        """See the base class."""
-        targets = actions[0]
-        # Column vectors, so that they act on [B, n].
-        playing = ~self.episode_over[:, None]
-        is_open = (targets == LEVER).sum(1, keepdims=True) >= self.m
-        leaves = is_open & (targets == DOOR) & playing
-        costs = (targets != self._positions) & playing & ~leaves
-        np.multiply(leaves, np.float32(10), out=self.rewards)
-        np.subtract(self.rewards, costs, out=self.rewards)
-        self.rewards.sum(1, out=self.designer_reward)
-        self._t += playing[:, 0]
-        left = leaves.any(1, keepdims=True)
-        cut = playing & ~left & (self._t >= self.max_episode_steps)[:, None]
-        self.terminated[:] = left
-        self.truncated[:] = cut
-        self.action_types[:] = targets
-        self.action_features[:] = self._onehot[targets]
-        self._positions = np.where(playing, targets, self._positions)
-        if self.autoreset:
-            np.copyto(self.was_reset, self.episode_over)
-            self._positions[self.was_reset] = START
-            self._t[self.was_reset] = 0
-            np.copyto(self.episode_over, (left | cut)[:, 0])
-        else:
-            self.episode_over |= (left | cut)[:, 0]
-        np.logical_not(self.episode_over[:, None], out=self.active)
-        self._observe()
+    def _play(self, targets: np.ndarray, playing: np.ndarray, ended: np.ndarray) -> None:
+        if not self._play_kernel(
+            targets, playing, self.m, self._game, self.rewards, self.designer_reward, self._is_open, ended
+        ):
+            raise self.invalid_action(targets)
 
     def _observe(self) -> None:
-        onehot = self._onehot[self._positions]
-        self.state[:] = onehot.reshape(self.num_envs, -1)
-        self.observations[0][:] = onehot[:, self._own_first].reshape(self.observations[0].shape)
-
-    def get_state(self) -> dict[str, Any]:
-        """See the base class."""
-        return {
-            "positions": self._positions.copy(),
-            "t": self._t.copy(),
-            "over": self.episode_over.copy(),
-        }
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """See the base class."""
-        self._positions, self._t = state["positions"].copy(), state["t"].copy()
-        self.episode_over[:] = state["over"]
-        self.active[:] = ~self.episode_over[:, None]
-        self._observe()
+        self._observe_kernel(self._game, self.observations[0], self.state)
 
     def render(self) -> np.ndarray:
         """See the base class."""
-        is_open = bool(self.terminated[0].any())
-        return draw_escape_room(
-            self._positions[0].tolist(), is_open, int(self._t[0]), float(self.designer_reward[0]), self.m
-        )
+        t = int(self._t[0])
+        is_open = t > 0 and bool(self._is_open[0])
+        return draw_escape_room(self._game[0].tolist(), is_open, t, float(self.designer_reward[0]), self.m)

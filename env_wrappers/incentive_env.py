@@ -99,12 +99,12 @@ def action_features(space: gym.Space, actions: np.ndarray) -> np.ndarray:
     return np.asarray(actions, dtype=np.float32)
 
 
-def state_of(env: ParallelEnv, fallback: np.ndarray) -> np.ndarray:
-    """``env.state()``, or the fallback where the environment has none."""
+def state_of(env: ParallelEnv) -> np.ndarray | None:
+    """``env.state()``, or None where the environment has none."""
     try:
         return np.asarray(env.state())
     except NotImplementedError:
-        return fallback
+        return None
 
 
 def state_space_of(env: ParallelEnv) -> gym.Space | None:

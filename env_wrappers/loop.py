@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from pettingzoo import ParallelEnv
 
+from env_wrappers.api_checks import ApiChecker
 from env_wrappers.incentive_env import (
     IncentiveEnv,
     action_feature_size,
     action_features,
     default_num_action_types,
+    incentive_side,
     state_of,
     state_space_of,
 )
-from env_wrappers.spaces import ObservationProcessor, action_processor
-from env_wrappers.vector import AgentGroup, EnvAPIError, VectorIncentiveEnv, child_seeds
+from env_wrappers.spaces import ActionProcessor, ObservationProcessor, action_processor
+from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, check_num_envs, child_seeds, num_logits
 
 
 class LoopVectorEnv(VectorIncentiveEnv):
@@ -30,13 +31,13 @@ class LoopVectorEnv(VectorIncentiveEnv):
 
     Args:
         factory: makes one environment.
-        num_envs: B.
+        num_envs: B, >= 1.
         name: for messages.
         autoreset: see :class:`VectorIncentiveEnv`.
 
     Raises:
         EnvAPIError: whenever an environment breaks PettingZoo's ParallelEnv API.
-        ValueError: if its spaces are not supported.
+        ValueError: if its spaces are not supported, or ``num_envs`` is not a whole number >= 1.
     """
 
     def __init__(
@@ -46,98 +47,90 @@ class LoopVectorEnv(VectorIncentiveEnv):
         name: str | None = None,
         autoreset: bool = False,
     ) -> None:
-        self.envs: list[ParallelEnv] = [factory() for _ in range(num_envs)]
+        self.envs: list[ParallelEnv] = [factory() for _ in range(check_num_envs(num_envs))]
         env = self.envs[0]
         self.name = name or str(env.metadata.get("name", type(env).__name__))
         agents = tuple(env.possible_agents)
         self._index = {agent: i for i, agent in enumerate(agents)}
-        observations, infos = env.reset(seed=0)
-        self._processors: dict[str, ObservationProcessor] = {}
-        self._actions: dict[str, Any] = {}
-        groups: dict[Any, list[int]] = {}
-        for i, agent in enumerate(agents):
-            space, action_space = env.observation_space(agent), env.action_space(agent)
-            in_info = "action_mask" in (infos.get(agent) or {})
-            processor = ObservationProcessor(space, in_info)
-            self._processors[agent] = processor
-            self._actions[agent] = action_processor(action_space)
-            key = (
-                processor.shape,
-                processor.dtype.str,
-                processor.masked,
-                self._space_key(self._actions[agent].space),
-            )
-            groups.setdefault(key, []).append(i)
+        self._check = ApiChecker(self.name, agents)
+        # Masks that come in infos are no part of a space: the metadata or the first infos show them.
+        _, infos = env.reset()
+        infos = self._check.mapping("infos", infos)
+        masked = bool(env.metadata.get("action_mask"))
+        self._processors = {
+            a: ObservationProcessor(env.observation_space(a), masked or "action_mask" in (infos.get(a) or {}))
+            for a in agents
+        }
+        self._actions: dict[str, ActionProcessor] = {a: action_processor(env.action_space(a)) for a in agents}
         self.observation_spaces = {a: self._processors[a].space for a in agents}
         self.action_spaces = {a: self._actions[a].space for a in agents}
-        self._own: IncentiveEnv | None = env if isinstance(env, IncentiveEnv) else None
-        self.max_episode_steps = self._own.max_episode_steps if self._own else None
-        if self._own:
-            names: Sequence[str] = self._own.action_type_names
+        self._sides: list[IncentiveEnv | None] = [incentive_side(e) for e in self.envs]
+        own = self._sides[0]
+        self.max_episode_steps = own.max_episode_steps if own else None
+        if own:
+            names: Sequence[str] = own.action_type_names
+            feature_size = own.action_feature_size or len(names)
         else:
             count = default_num_action_types(self.action_spaces)
             names = ("any",) if count == 1 else [str(i) for i in range(count)]
-        self._types_by_action = len(names) > 1
-        self._concatenated = sum(int(np.prod(self._processors[a].shape)) for a in agents)
-        first_state = state_of(env, np.zeros(self._concatenated, np.float32))
+            feature_size = max(action_feature_size(s) for s in self.action_spaces.values())
+        self._types_by_action = own is None and len(names) > 1
+        concatenated = np.zeros(sum(int(np.prod(p.shape)) for p in self._processors.values()), np.float32)
+        own_state = state_of(env)
+        first_state = concatenated if own_state is None else own_state
         space = state_space_of(env)
         shape = first_state.shape if space is None or space.shape is None else space.shape
         dtype = np.uint8 if first_state.dtype == np.uint8 and len(shape) == 3 else np.float32
-        contexts = {k: v.shape for k, v in self._own.context().items()} if self._own else {}
-        self.allocate(
-            num_envs,
-            agents,
-            [
-                AgentGroup(
-                    tuple(members),
-                    self._processors[agents[members[0]]].shape,
-                    self._processors[agents[members[0]]].dtype,
-                    self._actions[agents[members[0]]].space,
-                    self._processors[agents[members[0]]].masked,
-                )
-                for members in groups.values()
-            ],
-            shape,
-            dtype,
-            names,
-            max(action_feature_size(s) for s in self.action_spaces.values()),
-            contexts,
-            autoreset,
-        )
+        contexts = {k: np.shape(v) for k, v in own.context().items()} if own else {}
+        groups = self._groups(agents)
+        self.allocate(num_envs, agents, groups, shape, dtype, names, feature_size, contexts, autoreset)
         self._place = {
             agents[i]: (g, position)
-            for g, members in enumerate(groups.values())
-            for position, i in enumerate(members)
+            for g, group in enumerate(groups)
+            for position, i in enumerate(group.agents)
         }
+        # Agents whose life in the running episode has ended.
+        self._finished = np.zeros((self.num_envs, len(agents)), bool)
 
-    @staticmethod
-    def _space_key(space: gym.Space) -> str:
-        return repr(space)
+    def _groups(self, agents: Sequence[str]) -> list[AgentGroup]:
+        """Agents of equal processed spaces, in order of first appearance."""
+        kinds: list[tuple[Any, ...]] = []
+        members: list[list[int]] = []
+        for i, agent in enumerate(agents):
+            processor = self._processors[agent]
+            kind = (processor.shape, processor.dtype, self.action_spaces[agent], processor.masked)
+            # Compared, not hashed by repr: that abbreviates the bounds of large boxes.
+            if kind not in kinds:
+                kinds.append(kind)
+                members.append([])
+            members[kinds.index(kind)].append(i)
+        return [AgentGroup(tuple(who), *kind) for who, kind in zip(members, kinds, strict=True)]
 
     # -- stepping ---------------------------------------------------------------------------------------
 
     def reset(self, seed: int | None = None) -> None:
         """See the base class."""
         self.clear_step()
-        seeds: list[int | None] = list(child_seeds(seed, self.num_envs)) if seed is not None else []
-        for b in range(self.num_envs):
-            self._reset_one(b, seeds[b] if seeds else None)
+        seeds: Sequence[int | None] = (
+            [None] * self.num_envs if seed is None else child_seeds(seed, self.num_envs)
+        )
+        for b, own_seed in enumerate(seeds):
+            self._reset_one(b, own_seed)
 
     def _reset_one(self, b: int, seed: int | None) -> None:
         observations, infos = self.envs[b].reset(seed=seed)
-        self.episode_over[b] = False
+        living = self._check.living(self.envs[b].agents)
         self.active[b] = False
-        for agent in self.envs[b].agents:
-            self._known(agent, "agents")
-            self.active[b, self._index[agent]] = True
+        self.active[b, [self._index[agent] for agent in living]] = True
+        self._finished[b] = False
         for group in self.observations:
             group[b] = 0
-        self._observe(b, observations, infos, required=list(self.envs[b].agents))
+        self._observe(b, observations, infos, living)
+        self.episode_over[b] = not living
 
     def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
         """See the base class."""
         self.clear_step()
-        self.action_features[:] = 0
         for b in range(self.num_envs):
             if not self.episode_over[b]:
                 self._step_one(b, actions)
@@ -146,111 +139,111 @@ class LoopVectorEnv(VectorIncentiveEnv):
                 self.was_reset[b] = True
 
     def _step_one(self, b: int, actions: Sequence[np.ndarray]) -> None:
-        env = self.envs[b]
-        acting = [agent for agent in self.possible_agents if self.active[b, self._index[agent]]]
-        sent = {}
-        for agent in acting:
-            i, (g, position) = self._index[agent], self._place[agent]
-            raw = actions[g][b, position]
-            sent[agent] = self._actions[agent].to_env(raw)
-            space = self.action_spaces[agent]
-            features = action_features(space, raw)
-            self.action_features[b, i, : len(features)] = features
-            if self._types_by_action:
-                self.action_types[b, i] = int(raw)
-        result = env.step(sent)
+        env, check = self.envs[b], self._check
+        acting = [agent for i, agent in enumerate(self.possible_agents) if self.active[b, i]]
+        raw = {agent: actions[g][b, position] for agent in acting for g, position in (self._place[agent],)}
+        result = env.step({agent: self._actions[agent].to_env(action) for agent, action in raw.items()})
         if not isinstance(result, tuple) or len(result) != 5:
-            raise EnvAPIError(
-                f"env {self.name!r}: step() must return (observations, rewards, terminations, truncations, infos)"
+            got = f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+            raise check.error(
+                f"step() returned {got}, expected (observations, rewards, terminations, truncations, infos)"
             )
         observations, rewards, terminations, truncations, infos = result
-        for key, values in (
-            ("rewards", rewards),
-            ("terminations", terminations),
-            ("truncations", truncations),
-        ):
-            for agent in values:
-                self._known(agent, key)
-            for agent in acting:
-                if agent not in values:
-                    raise EnvAPIError(f"env {self.name!r}: agent {agent!r} acted but is missing in {key}")
+        rewards = check.mapping("rewards", rewards, acting)
+        terminations = check.mapping("terminations", terminations, acting)
+        truncations = check.mapping("truncations", truncations, acting)
+        # Some environments go on listing and flagging finished agents; those without a flag are back.
+        returned = [
+            agent
+            for i, agent in enumerate(self.possible_agents)
+            if self._finished[b, i] and not (terminations.get(agent) or truncations.get(agent))
+        ]
+        living = check.living(env.agents, returned)
         for agent in acting:
             i = self._index[agent]
-            self.rewards[b, i] = self._reward(agent, rewards[agent])
-            self.terminated[b, i] = bool(terminations[agent])
-            self.truncated[b, i] = bool(truncations[agent]) and not self.terminated[b, i]
-            if self.terminated[b, i] or self.truncated[b, i] or agent not in env.agents:
-                self.active[b, i] = False
-                # An agent that silently leaves the game has nothing to come.
-                if not self.truncated[b, i]:
-                    self.terminated[b, i] = True
-        for agent in env.agents:
-            self._known(agent, "agents")
-            # Some environments let agents enter (again) in the middle of an episode.
-            if not (terminations.get(agent) or truncations.get(agent)):
-                self.active[b, self._index[agent]] = True
-        required = [a for a in acting if self.active[b, self._index[a]]]
-        self._observe(b, observations, infos, required)
+            self.rewards[b, i] = check.number("rewards", rewards[agent], agent)
+            ended = check.flag("terminations", terminations[agent], agent)
+            cut = check.flag("truncations", truncations[agent], agent)
+            # An agent that leaves without a flag has nothing to come.
+            self.terminated[b, i] = ended or (agent not in living and not cut)
+            self.truncated[b, i] = cut and not ended
+        self._finished[b] |= self.terminated[b] | self.truncated[b]
+        self.active[b] = False
+        for agent in living:
+            i = self._index[agent]
+            # Agents may enter in the middle of an episode.
+            self.active[b, i] = not (
+                self._finished[b, i] or terminations.get(agent) or truncations.get(agent)
+            )
+        present = [a for i, a in enumerate(self.possible_agents) if self.active[b, i] or a in raw]
+        self._observe(b, observations, infos, present)
         self.episode_over[b] = not self.active[b].any()
-        self._incentive_side(b, env)
+        self._report(b, raw)
 
-    def _incentive_side(self, b: int, env: ParallelEnv) -> None:
-        if isinstance(env, IncentiveEnv):
-            self.designer_reward[b] = env.designer_reward()
-            for agent, kind in env.action_types().items():
-                self.action_types[b, self._index[agent]] = kind
-            for key, value in env.context().items():
-                self.context[key][b] = value
-        else:
+    def _report(self, b: int, raw: dict[str, np.ndarray]) -> None:
+        """What the designer is told of the last step."""
+        own, check = self._sides[b], self._check
+        if own is None:
             self.designer_reward[b] = self.rewards[b].sum()
+            for agent, action in raw.items():
+                i = self._index[agent]
+                features = action_features(self.action_spaces[agent], action)
+                self.action_features[b, i, : len(features)] = features
+                if self._types_by_action:
+                    self.action_types[b, i] = action
+            return
+        self.designer_reward[b] = check.number("designer_reward()", own.designer_reward())
+        types, features_of = own.action_types(), own.action_features()
+        for agent in raw:
+            i = self._index[agent]
+            if not 0 <= (kind := types.get(agent, -1)) < self.num_action_types:
+                raise check.error(
+                    f"action_types() holds {types.get(agent)!r}, expected 0 to {self.num_action_types - 1}",
+                    agent,
+                )
+            self.action_types[b, i] = kind
+            self.action_features[b, i] = features_of[agent]
+        for key, value in check.context(own.context(), self.context_shapes).items():
+            self.context[key][b] = value
 
-    def _observe(
-        self, b: int, observations: dict[str, Any], infos: dict[str, Any], required: list[str]
-    ) -> None:
-        for agent in required:
+    def _observe(self, b: int, observations: Any, infos: Any, present: Sequence[str]) -> None:
+        """Takes in what the environment shows to the agents that acted or are about to."""
+        check = self._check
+        living = [agent for agent in present if self.active[b, self._index[agent]]]
+        observations, infos = (
+            check.mapping("observations", observations, living),
+            check.mapping("infos", infos),
+        )
+        for masks in self.action_masks:
+            if masks is not None:
+                # All allowed where nobody acts, so that a policy's row never lacks a legal action.
+                masks[b] = True
+        for agent in present:
+            # One that has just finished may have no last observation; its slot then keeps the one before.
             if agent not in observations:
-                raise EnvAPIError(f"env {self.name!r}: agent {agent!r} is alive but missing in observations")
-        for agent, observation in observations.items():
-            self._known(agent, "observations")
+                continue
             g, position = self._place[agent]
-            where = f"env {self.name!r}: agent {agent!r}: "
             try:
-                values, mask = self._processors[agent](observation, infos.get(agent) or {})
+                values, mask = self._processors[agent](observations[agent], infos.get(agent) or {})
             except ValueError as error:
-                raise EnvAPIError(f"{where}{error}") from error
+                raise check.error(str(error), agent) from error
             self.observations[g][b, position] = values
             masks = self.action_masks[g]
-            if masks is not None and mask is not None:
-                masks[b, position] = mask
-        parts = [
-            self.observations[g][b, position].ravel()
-            for g, position in (self._place[a] for a in self.possible_agents)
-        ]
-        fallback = np.concatenate(parts).astype(np.float32)
-        state = state_of(self.envs[b], fallback)
-        if state.shape != self.state_shape:
-            raise EnvAPIError(
-                f"env {self.name!r}: state() has shape {state.shape}, expected {self.state_shape}"
-            )
-        self.state[b] = state
+            if masks is not None and self.active[b, self._index[agent]]:
+                masks[b, position] = check.mask(mask, num_logits(self.groups[g].action_space), agent)
+        state = state_of(self.envs[b])
+        if state is None:
+            state = self._concatenated(b, present)
+        self.state[b] = check.state(state, self.state_shape, self.state_dtype)
 
-    def _known(self, agent: str, key: str) -> None:
-        if agent not in self._index:
-            raise EnvAPIError(
-                f"env {self.name!r}: unknown agent {agent!r} in {key}; possible_agents are "
-                f"{', '.join(map(str, self.possible_agents))}"
-            )
-
-    def _reward(self, agent: str, reward: Any) -> float:
-        value = np.asarray(reward)
-        if value.size != 1 or value.dtype == object:
-            raise EnvAPIError(
-                f"env {self.name!r}: agent {agent!r}: rewards must hold a number, got {reward!r}"
-            )
-        number = float(value.reshape(()))
-        if not np.isfinite(number):
-            raise EnvAPIError(f"env {self.name!r}: agent {agent!r}: rewards holds {number}")
-        return number
+    def _concatenated(self, b: int, present: Sequence[str]) -> np.ndarray:
+        """All observations in one row; zeros for absent agents."""
+        parts = []
+        for agent in self.possible_agents:
+            g, position = self._place[agent]
+            part = self.observations[g][b, position].ravel()
+            parts.append(part if agent in present else np.zeros_like(part))
+        return np.concatenate(parts, dtype=np.float32)
 
     def render(self) -> np.ndarray:
         """See the base class."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 
 from env_wrappers.incentive_env import IncentiveEnv
-from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
+from env_wrappers.pettingzoo_env import nearest
+from env_wrappers.simultaneous import SimultaneousVectorEnv, check_render_mode, whole_number
 
 NAMES = ("cooperate", "defect")
 AGENTS = ("player_0", "player_1")
@@ -31,22 +31,33 @@ def payoff_table(game: str, payoffs: Any = None) -> np.ndarray:
         ValueError: for an unknown game, or payoffs of another shape.
     """
     if payoffs is not None:
-        table = np.asarray(payoffs, dtype=np.float64)
+        try:
+            table = np.asarray(payoffs, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got {payoffs!r}"
+            ) from error
         if table.shape != (2, 2, 2) or not np.isfinite(table).all():
             raise ValueError(
                 f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got shape {table.shape}"
             )
         return table
-    if game not in _ROW:
-        raise ValueError(f"matrix_game: unknown game {game!r}; known: {', '.join(GAMES)}")
+    if not isinstance(game, str) or game not in _ROW:
+        raise ValueError(f"matrix_game: unknown game {game!r}{nearest(game, GAMES)}")
     row = np.array(_ROW[game])
     return np.stack([row, row.T], axis=-1)
 
 
-def check_rounds(num_rounds: Any) -> None:
-    """Raises a ValueError unless it is a whole number >= 1."""
-    if not isinstance(num_rounds, int) or isinstance(num_rounds, bool) or num_rounds < 1:
-        raise ValueError(f"matrix_game: num_rounds must be a whole number >= 1, got {num_rounds!r}")
+def check_config(num_rounds: Any, memory: Any, render_mode: Any) -> int:
+    """The number of rounds.
+
+    Raises:
+        ValueError: for impossible values.
+    """
+    if not isinstance(memory, bool):
+        raise ValueError(f"matrix_game: memory must be true or false, got {memory!r}")
+    check_render_mode("matrix_game", render_mode, MatrixGame.metadata["render_modes"])
+    return whole_number("matrix_game", "num_rounds", num_rounds, 1)
 
 
 class MatrixGame(IncentiveEnv):
@@ -74,10 +85,11 @@ class MatrixGame(IncentiveEnv):
         payoffs: Any = None,
         render_mode: str | None = None,
     ) -> None:
-        check_rounds(num_rounds)
+        self._num_rounds = check_config(num_rounds, memory, render_mode)
         self.payoffs = payoff_table(game, payoffs)
-        self.max_episode_steps, self.memory, self.render_mode = num_rounds, memory, render_mode
-        self.possible_agents, self.agents = list(AGENTS), []
+        self.max_episode_steps, self.memory, self.render_mode = self._num_rounds, memory, render_mode
+        self.possible_agents = list(AGENTS)
+        self.agents: list[str] = []
         self.num_action_types, self.action_type_names = 2, NAMES
         space = gym.spaces.Box(0.0, 1.0, (_NUM_OBSERVATIONS,), np.float32)
         self.state_space = space
@@ -118,7 +130,7 @@ class MatrixGame(IncentiveEnv):
         rewards = {a: float(self.payoffs[first, second, i]) for i, a in enumerate(AGENTS)}
         self._reward = sum(rewards.values())
         # A repeated game ends with its last round: nothing is to come.
-        over = self._t >= self.max_episode_steps
+        over = self._t >= self._num_rounds
         if over:
             self.agents = []
         if self.render_mode == "human":
@@ -163,10 +175,17 @@ class MatrixGame(IncentiveEnv):
         """Nothing to release."""
 
 
-class VectorMatrixGame(VectorIncentiveEnv):
-    """B matrix games, identical to :class:`MatrixGame` step for step."""
+class VectorMatrixGame(SimultaneousVectorEnv):
+    """B matrix games, identical to :class:`MatrixGame` step for step.
 
-    resumable = True
+    Args:
+        num_envs: B, >= 1.
+        game, num_rounds, memory, payoffs, render_mode: as for :class:`MatrixGame`.
+        autoreset: see :class:`VectorIncentiveEnv`.
+
+    Raises:
+        ValueError: for impossible values.
+    """
 
     def __init__(
         self,
@@ -178,60 +197,37 @@ class VectorMatrixGame(VectorIncentiveEnv):
         render_mode: str | None = None,
         autoreset: bool = False,
     ) -> None:
-        check_rounds(num_rounds)
-        self.name = "matrix_game"
-        self.payoffs = payoff_table(game, payoffs).astype(np.float32)
-        self.max_episode_steps, self.memory = num_rounds, memory
-        space = gym.spaces.Box(0.0, 1.0, (_NUM_OBSERVATIONS,), np.float32)
-        self.observation_spaces = dict.fromkeys(AGENTS, space)
-        self.action_spaces = dict.fromkeys(AGENTS, gym.spaces.Discrete(2))
-        group = AgentGroup((0, 1), space.shape, np.dtype(np.float32), gym.spaces.Discrete(2))
-        self.allocate(num_envs, AGENTS, [group], space.shape, np.float32, NAMES, 2, autoreset=autoreset)
-        self._seen = np.zeros((num_envs, 2), np.int64)
-        self._t = np.zeros(num_envs, np.int64)
+        num_rounds = check_config(num_rounds, memory, render_mode)
+        table = payoff_table(game, payoffs)
+        super().__init__(
+            "matrix_game",
+            num_envs,
+            AGENTS,
+            observation_size=_NUM_OBSERVATIONS,
+            state_size=_NUM_OBSERVATIONS,
+            action_names=NAMES,
+            max_steps=num_rounds,
+            start=np.zeros(2, np.int64),
+            autoreset=autoreset,
+        )
+        self.memory = memory
+        self.payoffs = table.astype(np.float32)
+        # Summed before rounding to float32, as the ParallelEnv does.
+        self._sums = table.sum(-1).astype(np.float32)
+        self._onehot = np.eye(_NUM_OBSERVATIONS, dtype=np.float32)
 
-    def reset(self, seed: int | None = None) -> None:
-        """See the base class; nothing is random."""
-        self.clear_step()
-        self._seen[:] = 0
-        self._t[:] = 0
-        self.episode_over[:] = False
-        self.active[:] = True
-        self._observe()
-
-    def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
-        """See the base class."""
-        played = actions[0]
-        playing = ~self.episode_over
-        self.was_reset[:] = self.episode_over & self.autoreset
-        self.rewards[:] = self.payoffs[played[:, 0], played[:, 1]] * playing[:, None]
-        self.rewards.sum(1, out=self.designer_reward)
-        self._t += playing
-        over = playing & (self._t >= self.max_episode_steps)
-        self.terminated[:] = over[:, None]
-        self.action_types[:] = played
-        self.action_features[:] = np.eye(2, dtype=np.float32)[played]
+    def _play(self, targets: np.ndarray, playing: np.ndarray, ended: np.ndarray) -> None:
+        if (targets >> 1).any():
+            raise self.invalid_action(targets)
+        first, second = targets[:, 0], targets[:, 1]
+        np.multiply(self.payoffs[first, second], playing[:, None], out=self.rewards)
+        np.multiply(self._sums[first, second], playing, out=self.designer_reward)
         if self.memory:
-            seen = 1 + 2 * played + played[:, ::-1]
-            self._seen[:] = np.where(playing[:, None], seen, self._seen)
-        self._seen[self.was_reset] = 0
-        self._t[self.was_reset] = 0
-        self.episode_over[:] = over | (self.episode_over & ~self.was_reset)
-        self.active[:] = ~self.episode_over[:, None]
-        self._observe()
+            np.copyto(self._game, 1 + 2 * targets + targets[:, ::-1], where=playing[:, None])
+        # A repeated game ends with its last round, rather than being cut there: nothing is to come.
+        np.greater_equal(self._t, self._max_steps - 1, out=ended)
+        np.logical_and(ended, playing, out=ended)
 
     def _observe(self) -> None:
-        onehot = np.eye(_NUM_OBSERVATIONS, dtype=np.float32)[self._seen]
-        self.observations[0][:] = onehot
-        self.state[:] = onehot[:, 0]
-
-    def get_state(self) -> dict[str, Any]:
-        """See the base class."""
-        return {"seen": self._seen.copy(), "t": self._t.copy(), "over": self.episode_over.copy()}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """See the base class."""
-        self._seen[:], self._t[:] = state["seen"], state["t"]
-        self.episode_over[:] = state["over"]
-        self.active[:] = ~self.episode_over[:, None]
-        self._observe()
+        np.take(self._onehot, self._game, axis=0, out=self.observations[0])
+        self.state[:] = self.observations[0][:, 0]

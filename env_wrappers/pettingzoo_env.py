@@ -5,12 +5,22 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from types import ModuleType
 from typing import Any
 
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import aec_to_parallel
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """The end of an error message: the closest known name, else all of them, else nothing."""
+    known = sorted(known)
+    close = get_close_matches(str(name), known, n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(known)}" if known else ""
 
 
 def make_pettingzoo(id: str = "", **kwargs: Any) -> ParallelEnv:
@@ -23,45 +33,72 @@ def make_pettingzoo(id: str = "", **kwargs: Any) -> ParallelEnv:
 
     Raises:
         ValueError: if there is no such module or function, if it does not take these arguments, or if what it
-            makes is no PettingZoo environment.
+            makes is no PettingZoo environment, or one whose agents do not act at the same time.
     """
     if not isinstance(id, str) or not id:
         raise ValueError("pettingzoo: env_config needs id, e.g. id: mpe2.simple_spread_v3")
-    factory = _find(id)
+    module, factory = _find(id)
+    known = _parameters(module, factory)
+    for key in kwargs:
+        if known is not None and key not in known:
+            raise ValueError(f"pettingzoo: {id} has no argument {key!r}{nearest(key, known)}")
     try:
         inspect.signature(factory).bind(**kwargs)
     except TypeError as error:
         raise ValueError(f"pettingzoo: {id} does not take these env_config keys: {error}") from error
-    try:
-        env = factory(**kwargs)
-    except TypeError as error:
-        raise ValueError(f"pettingzoo: {id}: {error}") from error
+    env = factory(**kwargs)
     if isinstance(env, AECEnv):
+        if not env.metadata.get("is_parallelizable", False):
+            raise ValueError(
+                f"pettingzoo: the agents of {id} take turns; only environments whose agents act at the "
+                "same time (metadata is_parallelizable) are supported"
+            )
         env = aec_to_parallel(env)
     if not isinstance(env, ParallelEnv):
         raise ValueError(f"pettingzoo: {id} made a {type(env).__name__}, not a PettingZoo environment")
     return env
 
 
-def _find(id: str) -> Callable[..., Any]:
-    path, _, name = id.partition(":")
+def _find(id: str) -> tuple[ModuleType, Callable[..., Any]]:
+    path, colon, name = id.partition(":")
+    if not all(part.isidentifier() for part in path.split(".")):
+        raise ValueError(f"pettingzoo: id must be package.module or package.module:function, got {id!r}")
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:
         missing = error.name or path
-        raise ValueError(f"pettingzoo: cannot import {path!r}: no module {missing!r}{_hint(path)}") from error
+        # What is missing may be the environment itself, or something that it needs.
+        hint = _hint(path) if path == missing or path.startswith(f"{missing}.") else "; install it"
+        raise ValueError(f"pettingzoo: cannot import {path!r}: no module {missing!r}{hint}") from error
     except ImportError as error:
         raise ValueError(f"pettingzoo: cannot import {path!r}: {error}") from error
-    if name:
-        if not hasattr(module, name):
-            raise ValueError(f"pettingzoo: {path!r} has no {name!r}")
-        return getattr(module, name)  # type: ignore[no-any-return]
-    for name in ("parallel_env", "env"):
-        if hasattr(module, name):
-            return getattr(module, name)  # type: ignore[no-any-return]
-    raise ValueError(
-        f"pettingzoo: {path!r} has neither parallel_env nor env; name your function as {path}:function"
-    )
+    callables = {key: value for key, value in vars(module).items() if callable(value)}
+    if colon:
+        if name not in callables:
+            public = [key for key in callables if not key.startswith("_")]
+            raise ValueError(f"pettingzoo: {path!r} has no function {name!r}{nearest(name, public)}")
+        return module, callables[name]
+    for key in ("parallel_env", "env"):
+        if key in callables:
+            return module, callables[key]
+    close = get_close_matches("parallel_env", callables, n=1)
+    hint = f"; did you mean '{path}:{close[0]}'?" if close else f"; name your function as {path}:function"
+    raise ValueError(f"pettingzoo: {path!r} has neither parallel_env nor env{hint}")
+
+
+def _parameters(module: ModuleType, factory: Callable[..., Any]) -> set[str] | None:
+    """Names of the arguments, or None where they cannot be told.
+
+    PettingZoo's ``parallel_env`` and ``env`` are often closures that hand everything to ``raw_env``.
+    """
+    own = factory in (getattr(module, "parallel_env", None), getattr(module, "env", None))
+    for candidate in (factory, getattr(module, "raw_env", None) if own else None):
+        if candidate is None:
+            continue
+        parameters = inspect.signature(candidate).parameters.values()
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return {p.name for p in parameters}
+    return None
 
 
 def _hint(path: str) -> str:
@@ -73,6 +110,6 @@ def _hint(path: str) -> str:
         parent = importlib.import_module(package)
     except ImportError:
         return "; is its package installed?"
-    names = [m.name for m in pkgutil.iter_modules(getattr(parent, "__path__", []))]
-    close = get_close_matches(leaf, names, n=1)
+    modules = [m.name for m in pkgutil.iter_modules(getattr(parent, "__path__", []))]
+    close = get_close_matches(leaf, modules, n=1)
     return f"; did you mean '{package}.{close[0]}'?" if close else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 from pettingzoo import ParallelEnv
@@ -13,7 +12,7 @@ from env_wrappers.centralized import CentralizedVectorEnv
 from env_wrappers.escape_room import EscapeRoom, VectorEscapeRoom
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.matrix_games import MatrixGame, VectorMatrixGame
-from env_wrappers.pettingzoo_env import make_pettingzoo
+from env_wrappers.pettingzoo_env import make_pettingzoo, nearest
 from env_wrappers.vector import VectorIncentiveEnv
 
 EnvFactory = Callable[..., ParallelEnv]
@@ -41,18 +40,19 @@ def register(name: str, factory: EnvFactory, vec_factory: VectorFactory | None =
     _REGISTRY[name] = (factory, vec_factory)
 
 
-def make(name: str, **config: Any) -> ParallelEnv:
+def make(name: str, backend: str = "native", **config: Any) -> ParallelEnv:
     """A PettingZoo ParallelEnv.
 
     Args:
         name: one of :func:`names`.
+        backend: as for :func:`make_vec`, so that one ``env_config`` serves both; changes nothing here.
         config: its arguments (``env_config``).
 
     Raises:
         ValueError: for an unknown name or key (naming the nearest one), or an impossible value.
     """
     factory, _ = _lookup(name)
-    _check_keys(name, factory, config)
+    _check_config(name, factory, backend, config)
     return factory(**config)
 
 
@@ -78,9 +78,7 @@ def make_vec(
         ValueError: as :func:`make`.
     """
     factory, vec_factory = _lookup(name)
-    _check_keys(name, factory, config)
-    if backend not in ("native", "loop"):
-        raise ValueError(f"{name}: backend must be native or loop, got {backend!r}")
+    _check_config(name, factory, backend, config)
     env: VectorIncentiveEnv
     if vec_factory is not None and backend == "native":
         env = vec_factory(num_envs, autoreset=autoreset, **config)
@@ -92,18 +90,18 @@ def make_vec(
 
 def _lookup(name: str) -> tuple[EnvFactory, VectorFactory | None]:
     if name not in _REGISTRY:
-        close = get_close_matches(str(name), _REGISTRY, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names())}"
-        raise ValueError(f"unknown env {name!r}; {hint}")
+        raise ValueError(f"unknown env {name!r}{nearest(name, _REGISTRY)}")
     return _REGISTRY[name]
 
 
-def _check_keys(name: str, factory: EnvFactory, config: dict[str, Any]) -> None:
+def _check_config(name: str, factory: EnvFactory, backend: Any, config: dict[str, Any]) -> None:
+    if backend not in ("native", "loop"):
+        raise ValueError(f"{name}: backend must be native or loop, got {backend!r}")
     parameters = inspect.signature(factory).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     for key in config:
         if key not in parameters:
-            close = get_close_matches(key, parameters, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(parameters)}"
-            raise ValueError(f"{name}: unknown env_config key {key!r}; {hint}")
+            raise ValueError(
+                f"{name}: unknown env_config key {key!r}{nearest(key, [*parameters, 'backend'])}"
+            )

@@ -12,9 +12,9 @@ import numpy as np
 class ObservationProcessor:
     """Turns one agent's observations into arrays of one shape.
 
-    Discrete observations become one-hot; other composite ones are flattened; pictures (three axes) keep their
-    shape; masks of legal actions (a dict's ``action_mask`` beside its ``observation``, or the info dict's) are split
-    off.
+    Discrete observations become one-hot; other composite ones are flattened; pictures (three axes) keep
+    their shape; masks of legal actions (a dict's ``action_mask`` beside its ``observation``, or the info
+    dict's) are split off.
 
     Args:
         space: the environment's.
@@ -59,10 +59,10 @@ class ObservationProcessor:
             if not isinstance(observation, dict) or not {"observation", "action_mask"} <= observation.keys():
                 got = sorted(observation) if isinstance(observation, dict) else type(observation).__name__
                 raise ValueError(f"observations holds {got}, expected a dict of observation and action_mask")
-            mask = np.asarray(observation["action_mask"], bool).reshape(-1)
+            mask = flat_mask(observation["action_mask"])
             observation = observation["observation"]
         elif self.masked and "action_mask" in info:
-            mask = np.asarray(info["action_mask"], bool).reshape(-1)
+            mask = flat_mask(info["action_mask"])
         if self._is_box:
             values = np.asarray(observation)
             if values.shape != self._inner.shape:
@@ -88,6 +88,13 @@ class ObservationProcessor:
         if self.dtype == np.float32 and not np.isfinite(values).all():
             raise ValueError("observations holds NaN or infinity, expected finite float32 numbers")
         return values, mask
+
+
+def flat_mask(mask: Any) -> np.ndarray:
+    """A mask of legal actions as one row of flags; Gymnasium's own for a MultiDiscrete are tuples of rows."""
+    if isinstance(mask, tuple | list) and any(np.ndim(part) for part in mask):
+        return np.concatenate([np.asarray(part, bool).reshape(-1) for part in mask])
+    return np.asarray(mask, bool).reshape(-1)
 
 
 @dataclass(frozen=True)
@@ -131,5 +138,6 @@ def action_processor(space: gym.Space) -> ActionProcessor:
         low, high = space.low.reshape(-1), space.high.reshape(-1)
         return ActionProcessor(gym.spaces.Box(low, high, dtype=np.float32), space)
     raise ValueError(
-        f"action space {space} is not supported: it must be Discrete, MultiDiscrete, MultiBinary or a float Box"
+        f"action space {space} is not supported: "
+        "it must be Discrete, MultiDiscrete, MultiBinary or a float Box"
     )

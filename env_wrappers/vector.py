@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -38,8 +38,8 @@ class AgentGroup:
 class VectorIncentiveEnv(ABC):
     """B copies of an environment of N agents, stepped in lockstep.
 
-    Subclasses call :meth:`allocate`, and write into the buffers in :meth:`reset` and :meth:`step`. Buffers are
-    overwritten by the next call: copy what should last.
+    Subclasses call :meth:`allocate`, and write into the buffers in :meth:`reset` and :meth:`step`. Buffers
+    are overwritten by the next call: copy what should last.
 
     When an episode is over, the next ``step`` ignores that copy's actions. With ``autoreset`` it resets the
     copy instead (``was_reset``; observations are the next episode's first), without it the copy stays frozen.
@@ -62,8 +62,8 @@ class VectorIncentiveEnv(ABC):
         context: further arrays ``[B, ...]`` of the last step for mechanisms; zeros where none was made.
     """
 
-    #: Whether get_state / set_state work.
-    resumable: ClassVar[bool] = False
+    #: Whether get_state / set_state work; of a class, or of an instance that wraps another one.
+    resumable: bool = False
 
     name: str
     observation_spaces: dict[str, gym.Space]

@@ -26,14 +26,15 @@ from rllib_metagrad.algorithms import (
 __version__ = "0.1.0"
 
 
-def _register() -> None:
+def register() -> None:
+    """Registers algorithms and environments with Ray; again after ``ray.shutdown()``, which forgets them."""
     for name, algorithm in ALGORITHMS.items():
         register_trainable(name, algorithm)
     for env in env_wrappers.names():
         register_env(env, lambda config, env=env: env_wrappers.make(env, **config))
 
 
-_register()
+register()
 
 __all__ = [
     "AMD",
@@ -46,4 +47,5 @@ __all__ = [
     "FixedIncentiveConfig",
     "MetaGrad",
     "MetaGradConfig",
+    "register",
 ]

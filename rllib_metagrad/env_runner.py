@@ -263,6 +263,15 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         self._agent_steps += trajectory.agent_steps()
         return trajectory
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the designer's outputs: action types, agents, or numbers."""
+        count = self.designer.mechanism.num_outputs
+        for names in (self.spec.action_type_names, self.spec.possible_agents):
+            if len(names) == count:
+                return names
+        return tuple(str(i) for i in range(count))
+
     # -- metrics ----------------------------------------------------------------------------------------
 
     def get_metrics(self) -> Any:
@@ -296,8 +305,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         for i, name in enumerate(names):
             log(("incentive_paid", name), totals.paid_by_type[:, i].mean(), reduce="mean")
             log(("action_share", name), share[i], reduce="mean")
-        outputs = names if len(offered) == len(names) else [str(i) for i in range(len(offered))]
-        for name, value in zip(outputs, offered, strict=True):
+        for name, value in zip(self.output_names, offered, strict=True):
             log(("incentive_offered", name), value, reduce="mean")
         return self.metrics.reduce()
 

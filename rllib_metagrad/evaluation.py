@@ -62,7 +62,7 @@ def evaluate(
         "agent_returns_mean": dict(zip(names, totals.agent_returns.mean(0).tolist(), strict=True)),
         "agent_incentives_mean": dict(zip(names, totals.agent_incentives.mean(0).tolist(), strict=True)),
         "incentive_paid": dict(zip(types, totals.paid_by_type.mean(0).tolist(), strict=True)),
-        "incentive_offered": offered.tolist(),
+        "incentive_offered": dict(zip(runner.output_names, offered.tolist(), strict=True)),
     }
     runner.stop()
     if render is not None:

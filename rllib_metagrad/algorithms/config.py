@@ -41,14 +41,12 @@ _REPLACED = {
 _ALIASES = {
     "framework",
     "callbacks",
+    "input",
     "lambda",
     "multiagent",
-    "env_runner_cls",
-    "train_batch_size_per_learner",
-    "learner_class",
-    "learner_connector",
-    "env_to_module_connector",
-    "module_to_env_connector",
+    "num_workers",
+    "num_cpus_for_driver",
+    "policies",
     "__trial_info__",
 }
 
@@ -166,8 +164,9 @@ class IncentiveDesignConfig(AlgorithmConfig):
         Raises:
             ValueError: for an unknown key.
         """
-        known = {key for key in vars(self) if not key.startswith("_")} | _ALIASES
-        for key in config_dict:
+        settable = {key for key in dir(type(self)) if isinstance(getattr(type(self), key), property)}
+        known = {key for key in vars(self) if not key.startswith("_")} | settable | _ALIASES
+        for key in config_dict.keys():  # noqa: SIM118  (Tune may pass an AlgorithmConfig, which is no iterable)
             if key not in known and not key.startswith("_"):
                 raise ValueError(rules.unknown(f"config key {key!r}", key, sorted(known)))
         super().update_from_dict(config_dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -173,11 +174,15 @@ class IncentiveLearner(TorchLearner):
             trajectory = trajectory.map(lambda x: x.to(self._device, non_blocking=True))
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, self._env_steps))
         eta_in_force = self.eta.value
+        start = time.perf_counter()
         if "designer" in phases:
             self.designer_update(trajectory)
+        middle = time.perf_counter()
         if "agents" in phases:
             self.agents_update(trajectory, eta_in_force)
             self.log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), trajectory.env_steps(), reduce="sum")
+        self.log(("timers", "designer_update"), middle - start, reduce="sum")
+        self.log(("timers", "agents_update"), time.perf_counter() - middle, reduce="sum")
         self._weights_seq_no += 1
         return self.report() if report else {}
 

@@ -35,14 +35,14 @@ class DesignerLearner(IncentiveLearner):
             self.phi = self._parameter(self.critic.parameters.initialize(1, self.generator))
             self.phi_target = self.phi.value if self.config.designer_target_tau is not None else None
 
-    def optimizer(self, lr: Any, clip: float | None = None) -> OptimizerSettings:
+    def optimizer(self, lr: Any, clip: float | None = None, eps: float = 1e-8) -> OptimizerSettings:
         """Adam at a scheduled rate."""
         betas = self.config.designer_betas
         return OptimizerSettings(
             "adam",
             lr=value_at(lr, self._env_steps),
             betas=(betas[0], betas[1]),
-            eps=self.config.designer_eps,
+            eps=eps,
             grad_clip=clip,
         )
 

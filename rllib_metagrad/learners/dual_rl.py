@@ -41,6 +41,6 @@ class DualRLLearner(DesignerLearner):
             grad = self.reduction.sum(grad)
             if not self._finite("the designer", grad):
                 return
-            self.eta.step(grad, self.optimizer(config.designer_lr, config.designer_grad_clip))
+            self.eta.step(grad, self.optimizer(config.designer_lr, config.designer_grad_clip, config.designer_eps))
         self.log(("designer", "loss"), self.reduction.sum(loss.detach()))
         self.log(("designer", "entropy"), self.reduction.sum((weights * entropy.detach().reshape(old.shape)).sum()))

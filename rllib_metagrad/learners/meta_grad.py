@@ -154,9 +154,9 @@ class MetaGradLearner(DesignerLearner):
             return False
         clip = config.designer_grad_clip
         if config.designer_cost_lr is None:
-            self.eta.step(gradient.meta + coeff * gradient.cost, self.optimizer(config.designer_lr, clip))
+            self.eta.step(gradient.meta + coeff * gradient.cost, self.optimizer(config.designer_lr, clip, config.designer_eps))
         else:
-            self.eta.step(gradient.meta, self.optimizer(config.designer_lr, clip))
+            self.eta.step(gradient.meta, self.optimizer(config.designer_lr, clip, config.designer_eps))
             cost = Parameter(self.eta.value, self.cost_optimizer)
             cost.step(coeff * gradient.cost, self.optimizer(config.designer_cost_lr, clip))
             self.eta, self.cost_optimizer = replace(self.eta, value=cost.value), cost.optimizer

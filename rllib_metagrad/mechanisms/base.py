@@ -44,48 +44,42 @@ class Mechanism(ABC):
         return trajectory.rewards + self.incentives(output, trajectory)
 
 
-class ActionIncentives(Mechanism):
-    """An additive incentive for each action type, paid to every agent whose action is of that type.
-
-    Yang et al. 2022, section 4.2: a sigmoid output layer of size ``|A|``, scaled to ``(0, scale)``.
+class SigmoidIncentives(Mechanism):
+    """Additive incentives in ``(0, scale)``, by a scaled sigmoid output layer (Yang et al. 2022, section 4.2).
 
     Args:
-        num_action_types: of the environment.
+        num_outputs: U.
         scale: largest incentive, > 0.
+        logit_bound: raw outputs are bounded smoothly to (-bound, bound) before the sigmoid; None for no bound.
+            Beyond 17 a float32 sigmoid has no slope left, and no gradient can ever lower that incentive again.
     """
 
-    def __init__(self, num_action_types: int, scale: float = 2.0) -> None:
-        if not isinstance(scale, int | float) or not scale > 0:
-            raise ValueError(f"mechanism_config scale must be a number > 0, got {scale!r}")
-        self.num_outputs = num_action_types
+    def __init__(self, num_outputs: int, scale: float = 2.0, logit_bound: float | None = None) -> None:
+        for key, value in (("scale", scale), ("logit_bound", logit_bound)):
+            given = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (given and value > 0) and not (key == "logit_bound" and value is None):  # type: ignore[operator]
+                raise ValueError(f"mechanism_config {key} must be a number > 0, got {value!r}")
+        self.num_outputs = num_outputs
         self.scale = float(scale)
+        self.logit_bound = logit_bound
 
     def squash(self, raw: Tensor) -> Tensor:
         """``scale * sigmoid``."""
+        if self.logit_bound is not None:
+            raw = self.logit_bound * torch.tanh(raw / self.logit_bound)
         return self.scale * torch.sigmoid(raw)
+
+
+class ActionIncentives(SigmoidIncentives):
+    """An additive incentive for each action type, paid to every agent whose action is of that type."""
 
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """``u[type of the agent's action]`` where the agent acted, else 0."""
         return output.gather(-1, trajectory.action_types) * trajectory.active
 
 
-class AgentIncentives(Mechanism):
-    """An additive incentive for each agent, whatever it did: dual-RL (c) of Yang et al. 2022, section 4.2.
-
-    Args:
-        num_agents: N.
-        scale: largest incentive, > 0.
-    """
-
-    def __init__(self, num_agents: int, scale: float = 2.0) -> None:
-        if not isinstance(scale, int | float) or not scale > 0:
-            raise ValueError(f"mechanism_config scale must be a number > 0, got {scale!r}")
-        self.num_outputs = num_agents
-        self.scale = float(scale)
-
-    def squash(self, raw: Tensor) -> Tensor:
-        """``scale * sigmoid``."""
-        return self.scale * torch.sigmoid(raw)
+class AgentIncentives(SigmoidIncentives):
+    """An additive incentive for each agent, whatever it did: dual-RL (c) of Yang et al. 2022, section 4.2."""
 
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """``u[agent]`` where the agent acted, else 0."""

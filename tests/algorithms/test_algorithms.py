@@ -1,0 +1,156 @@
+"""Every algorithm on every kind of environment: a few iterations, their metrics, and the replica's invariant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.rl_module import RLModule
+
+from rllib_metagrad.algorithms import ALGORITHMS, MetaGrad, get_config_class
+from rllib_metagrad.evaluation import evaluate
+from rllib_metagrad.learners.base import NonFiniteError
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("ray_session")]
+
+
+def make(kind: str = "MetaGrad", env: str = "escape_room", env_config: Any = None, **settings: Any) -> Any:
+    base = {
+        "env": env,
+        "env_config": env_config if env_config is not None else {"n": 3, "m": 1},
+        "num_envs_per_env_runner": 8,
+        "seed": 0,
+        "log_level": "ERROR",
+    }
+    config = get_config_class(kind)().update_from_dict({**base, **settings})
+    return config.build_algo()
+
+
+@pytest.mark.parametrize("kind", ALGORITHMS)
+def test_each_algorithm_trains_and_reports(kind: str) -> None:
+    algorithm = make(kind, num_updates_per_iteration=3)
+    before = evaluate(algorithm, episodes=10)
+    results = [algorithm.train() for _ in range(2)]
+    algorithm.stop()
+    for result in results:
+        sampled = result["env_runners"]
+        for key in ("designer_return_mean", "incentives_paid_mean", "designer_net_return_mean", "episode_len_mean"):
+            assert np.isfinite(sampled[key])
+        assert sampled["designer_net_return_mean"] == pytest.approx(
+            sampled["designer_return_mean"] - sampled["incentives_paid_mean"], abs=1e-5
+        )
+        assert sampled["num_episodes"] == 24
+        assert "evaluation" not in result
+    assert results[1]["num_env_steps_sampled_lifetime"] > results[0]["num_env_steps_sampled_lifetime"] > 0
+    trained = results[1]["learners"]["__all_modules__"]["num_env_steps_trained_lifetime"]
+    assert trained == results[1]["num_env_steps_sampled_lifetime"]
+    assert before["episodes"] == 10
+
+
+REPLICA_CASES: list[dict[str, Any]] = [
+    {},
+    {"agent_loss": "actor_critic", "agent_optimizer": "adam", "agent_epsilon": 0.2, "agent_target_tau": 0.05},
+    {"agent_loss": "ppo", "agent_num_epochs": 2, "agent_minibatch_size": 16, "agent_grad_clip": 0.5},
+    {"parameter_sharing": True, "agent_loss": "ppo", "agent_network": {"hiddens": [16], "share_trunk": True}},
+    {"pipelined": False},
+    {"meta_gradient": "unrolled", "agent_optimizer": "adam_full", "agent_num_epochs": 2},
+    {"batch_mode": "truncate_episodes", "rollout_fragment_length": 7, "agent_loss": "actor_critic"},
+    {"designer_loss": "ppo", "designer_num_epochs": 3, "designer_baseline": "critic"},
+]
+
+
+@pytest.mark.parametrize("settings", REPLICA_CASES, ids=lambda s: ",".join(s) or "defaults")
+def test_replica_gap_is_rounding_in_every_iteration(settings: dict[str, Any]) -> None:
+    algorithm = make(**settings)
+    gaps = [algorithm.train()["learners"]["designer"].get("replica_gap") for _ in range(4)]
+    algorithm.stop()
+    seen = [gap for gap in gaps if gap is not None]
+    assert len(seen) >= 3
+    assert max(seen) <= 1e-6
+
+
+def test_cloned_agents_are_fitted_to_what_agents_do() -> None:
+    algorithm = make(agent_model="cloned", cloning_steps=20, designer_lr=1e-2)
+    likelihoods = [algorithm.train()["learners"]["designer"].get("cloning_log_likelihood") for _ in range(6)]
+    algorithm.stop()
+    seen = [x for x in likelihoods if x is not None]
+    assert seen[-1] > seen[0]
+
+
+def test_unpipelined_iterations_sample_twice() -> None:
+    piped, plain = make(num_updates_per_iteration=2), make(num_updates_per_iteration=2, pipelined=False)
+    assert piped.train()["env_runners"]["num_episodes"] == 16
+    # Each update samples for the agents and again for the designer; the runner's metrics cover both.
+    assert plain.train()["env_runners"]["num_episodes"] == 32
+    piped.stop(), plain.stop()
+
+
+@pytest.mark.parametrize(
+    ("env_config", "settings"),
+    [
+        ({"id": "mpe2.simple_spread_v3", "max_cycles": 6}, {}),
+        ({"id": "mpe2.simple_spread_v3", "max_cycles": 6, "continuous_actions": True}, {"agent_loss": "ppo"}),
+        ({"id": "mpe2.simple_adversary_v3", "max_cycles": 6}, {"agent_loss": "actor_critic"}),
+    ],
+)
+def test_third_party_environments_train_without_code(env_config: dict[str, Any], settings: dict[str, Any]) -> None:
+    algorithm = make(env="pettingzoo", env_config=env_config, **settings)
+    results = [algorithm.train() for _ in range(3)]
+    algorithm.stop()
+    assert results[-1]["env_runners"]["episode_len_mean"] == 6
+    assert np.isfinite(results[-1]["learners"]["designer"]["meta_gradient_norm"])
+
+
+def test_two_remote_runners_join_their_trajectories() -> None:
+    algorithm = make(num_env_runners=2)
+    results = [algorithm.train() for _ in range(3)]
+    algorithm.stop()
+    assert results[-1]["env_runners"]["num_episodes"] == 16
+    assert results[-1]["num_stale_trajectories"] == 0
+    assert results[-1]["learners"]["designer"]["replica_gap"] <= 1e-6
+
+
+def test_evaluation_takes_exactly_the_episodes_asked_for_and_disturbs_nothing() -> None:
+    with_evaluation = make(evaluation_interval=1, evaluation_duration=20)
+    without = make()
+    for _ in range(3):
+        a, b = with_evaluation.train(), without.train()
+        assert a["evaluation"]["env_runners"]["num_episodes"] == 20
+        assert a["env_runners"]["designer_return_mean"] == b["env_runners"]["designer_return_mean"]
+    with_evaluation.stop(), without.stop()
+
+
+def test_checkpointed_policies_act_alone(tmp_path: Path) -> None:
+    algorithm = make()
+    algorithm.train()
+    algorithm.save_to_path(tmp_path / "checkpoint")
+    theta = algorithm.learner_group._learner.agents[0].theta
+    policy = algorithm.learner_group._learner.policies[0]
+    observations = torch.rand(3, 5, 9)
+    expected = policy.outputs(theta, observations)[0]
+    restored = MetaGrad.from_checkpoint(tmp_path / "checkpoint")
+    for i in range(3):
+        path = tmp_path / f"checkpoint/learner_group/learner/rl_module/agent_{i}"
+        module = RLModule.from_checkpoint(path)
+        outputs = module.forward_inference({Columns.OBS: observations[i]})[Columns.ACTION_DIST_INPUTS]
+        torch.testing.assert_close(outputs, expected[i])
+        again = restored.get_module(f"agent_{i}").forward_inference({Columns.OBS: observations[i]})
+        torch.testing.assert_close(again[Columns.ACTION_DIST_INPUTS], expected[i])
+    algorithm.stop(), restored.stop()
+
+
+def test_nan_stops_with_the_batch_saved_or_is_skipped() -> None:
+    algorithm = make(agent_lr=1e38, agent_loss="pg")
+    with pytest.raises(NonFiniteError, match=r"NaN or infinity in the update of agents .*batch is saved in (\S+)"):
+        for _ in range(4):
+            algorithm.train()
+    assert list(Path(algorithm.logdir).glob("non_finite_batch_*.pt"))
+    algorithm.stop()
+    skipping = make(agent_lr=1e38, agent_loss="pg", nan_policy="skip")
+    result = [skipping.train() for _ in range(4)][-1]
+    skipping.stop()
+    assert result["learners"]["__all_modules__"]["num_skipped_updates"] >= 1
