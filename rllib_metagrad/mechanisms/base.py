@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from rllib_metagrad.core.trajectory import Trajectory
@@ -44,33 +45,34 @@ class Mechanism(ABC):
         return trajectory.rewards + self.incentives(output, trajectory)
 
 
-class SigmoidIncentives(Mechanism):
-    """Additive incentives in ``(0, scale)``, by a scaled sigmoid output layer (Yang et al. 2022, section 4.2).
+class BoundedIncentives(Mechanism):
+    """Additive incentives in ``(0, scale)``.
 
     Args:
         num_outputs: U.
         scale: largest incentive, > 0.
-        logit_bound: raw outputs are bounded smoothly to (-bound, bound) before the sigmoid; None for no bound.
-            Beyond 17 a float32 sigmoid has no slope left, and no gradient can ever lower that incentive again.
+        squash: ``sigmoid`` as in Yang et al. 2022, section 4.2, or ``softsign``, ``(1 + x / (1 + |x|)) / 2``. A
+            sigmoid's slope vanishes exponentially, in float32 it is zero beyond 17: an incentive that has run to
+            its bound can then never be lowered again. Softsign's slope falls only as ``1 / x^2``.
     """
 
-    def __init__(self, num_outputs: int, scale: float = 2.0, logit_bound: float | None = None) -> None:
-        for key, value in (("scale", scale), ("logit_bound", logit_bound)):
-            given = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (given and value > 0) and not (key == "logit_bound" and value is None):  # type: ignore[operator]
-                raise ValueError(f"mechanism_config {key} must be a number > 0, got {value!r}")
+    def __init__(self, num_outputs: int, scale: float = 2.0, squash: str = "sigmoid") -> None:
+        if not isinstance(scale, int | float) or isinstance(scale, bool) or not scale > 0:
+            raise ValueError(f"mechanism_config scale must be a number > 0, got {scale!r}")
+        if squash not in ("sigmoid", "softsign"):
+            raise ValueError(f"mechanism_config squash must be sigmoid or softsign, got {squash!r}")
         self.num_outputs = num_outputs
         self.scale = float(scale)
-        self.logit_bound = logit_bound
+        self.kind = squash
 
     def squash(self, raw: Tensor) -> Tensor:
-        """``scale * sigmoid``."""
-        if self.logit_bound is not None:
-            raw = self.logit_bound * torch.tanh(raw / self.logit_bound)
+        """Scaled sigmoid or softsign."""
+        if self.kind == "softsign":
+            return (0.5 * self.scale) * (1 + F.softsign(raw))
         return self.scale * torch.sigmoid(raw)
 
 
-class ActionIncentives(SigmoidIncentives):
+class ActionIncentives(BoundedIncentives):
     """An additive incentive for each action type, paid to every agent whose action is of that type."""
 
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:
@@ -78,7 +80,7 @@ class ActionIncentives(SigmoidIncentives):
         return output.gather(-1, trajectory.action_types) * trajectory.active
 
 
-class AgentIncentives(SigmoidIncentives):
+class AgentIncentives(BoundedIncentives):
     """An additive incentive for each agent, whatever it did: dual-RL (c) of Yang et al. 2022, section 4.2."""
 
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:

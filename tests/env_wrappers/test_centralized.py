@@ -48,7 +48,10 @@ def test_truncation_and_freezing() -> None:
 def test_same_play_as_the_agents_themselves(backend: str) -> None:
     """The inner environment, stepped with the decoded actions, gives the same rewards and ends."""
     config: dict[str, Any] = {"n": 3, "m": 1, "max_steps": 3, "backend": backend}
-    central, plain = make_vec("escape_room", 6, True, True, **config), make_vec("escape_room", 6, True, **config)
+    central, plain = (
+        make_vec("escape_room", 6, True, True, **config),
+        make_vec("escape_room", 6, True, **config),
+    )
     rng = np.random.default_rng(0)
     central.reset(seed=0)
     plain.reset(seed=0)
@@ -83,7 +86,9 @@ def test_decodes_mixed_action_spaces() -> None:
         "c": [0, 1],
         "d": [0, 2],
     }
-    np.testing.assert_array_equal(env.action_features[0, 0], [0, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0])
+    np.testing.assert_array_equal(
+        env.action_features[0, 0], [0, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0]
+    )
 
 
 @pytest.mark.parametrize("in_dict", [True, False])
@@ -116,7 +121,10 @@ def test_observes_the_state() -> None:
     agents = ["a", "b"]
     env = CentralizedVectorEnv(
         LoopVectorEnv(
-            lambda: StatefulToy(dict.fromkeys(agents, unit_box()), dict.fromkeys(agents, gym.spaces.Discrete(2))), 1
+            lambda: StatefulToy(
+                dict.fromkeys(agents, unit_box()), dict.fromkeys(agents, gym.spaces.Discrete(2))
+            ),
+            1,
         )
     )
     env.reset()

@@ -17,7 +17,8 @@ from env_wrappers import LoopVectorEnv
 def zeros(env: LoopVectorEnv) -> list[np.ndarray]:
     """The first action of every agent."""
     return [
-        np.zeros((env.num_envs, len(g.agents), *(g.action_space.shape or ())), g.action_space.dtype) for g in env.groups
+        np.zeros((env.num_envs, len(g.agents), *(g.action_space.shape or ())), g.action_space.dtype)
+        for g in env.groups
     ]
 
 
@@ -143,7 +144,9 @@ ACTIONS = [
     pytest.param(gym.spaces.Discrete(3), 2, 2, [0, 0, 1], id="discrete"),
     pytest.param(gym.spaces.Discrete(3, start=-1), 0, -1, [1, 0, 0], id="discrete from -1"),
     pytest.param(gym.spaces.MultiDiscrete([2, 3]), [1, 2], [1, 2], [0, 1, 0, 0, 1], id="multi-discrete"),
-    pytest.param(gym.spaces.MultiDiscrete([2, 3], start=[5, 7]), [1, 0], [6, 7], [0, 1, 1, 0, 0], id="with starts"),
+    pytest.param(
+        gym.spaces.MultiDiscrete([2, 3], start=[5, 7]), [1, 0], [6, 7], [0, 1, 1, 0, 0], id="with starts"
+    ),
     pytest.param(
         gym.spaces.MultiDiscrete([[2, 2], [2, 3]]),
         [0, 1, 0, 2],
@@ -154,7 +157,9 @@ ACTIONS = [
     pytest.param(gym.spaces.MultiBinary(3), [1, 0, 1], [1, 0, 1], [0, 1, 1, 0, 0, 1], id="multi-binary"),
     pytest.param(gym.spaces.MultiBinary([2, 1]), [1, 0], [[1], [0]], [0, 1, 1, 0], id="multi-binary matrix"),
     pytest.param(gym.spaces.Box(-1, 1, (2,)), [0.5, -1], [0.5, -1], [0.5, -1], id="box"),
-    pytest.param(gym.spaces.Box(-1, 1, (1, 2), np.float64), [0.5, -1], [[0.5, -1]], [0.5, -1], id="double box matrix"),
+    pytest.param(
+        gym.spaces.Box(-1, 1, (1, 2), np.float64), [0.5, -1], [[0.5, -1]], [0.5, -1], id="double box matrix"
+    ),
 ]
 
 
@@ -179,7 +184,9 @@ OBSERVATIONS = [
     pytest.param(gym.spaces.Discrete(3, start=5), 5, [1, 0, 0], id="discrete from 5"),
     pytest.param(gym.spaces.MultiDiscrete([2, 3]), np.array([1, 0]), [0, 1, 1, 0, 0], id="multi-discrete"),
     pytest.param(gym.spaces.MultiBinary(3), np.array([1, 0, 1]), [1, 0, 1], id="multi-binary"),
-    pytest.param(gym.spaces.Box(0, 9, (2, 2)), np.arange(4.0).reshape(2, 2), [0, 1, 2, 3], id="matrices are flattened"),
+    pytest.param(
+        gym.spaces.Box(0, 9, (2, 2)), np.arange(4.0).reshape(2, 2), [0, 1, 2, 3], id="matrices are flattened"
+    ),
     pytest.param(gym.spaces.Box(0, 9, ()), 3.0, [3], id="scalar box"),
     pytest.param(gym.spaces.Box(0, 9, (2,), np.int64), np.array([4, 9]), [4, 9], id="integers"),
     pytest.param(
@@ -210,7 +217,8 @@ def test_observation_spaces(
 
 
 @pytest.mark.parametrize(
-    ("high", "dtype", "kept"), [(255, np.uint8, np.uint8), (1, np.float32, np.float32), (1, np.float64, np.float32)]
+    ("high", "dtype", "kept"),
+    [(255, np.uint8, np.uint8), (1, np.float32, np.float32), (1, np.float64, np.float32)],
 )
 def test_images_keep_their_axes(high: int, dtype: Any, kept: Any) -> None:
     space = gym.spaces.Box(0, high, (4, 5, 3), dtype)
@@ -300,7 +308,9 @@ def test_simple_spread(continuous: bool) -> None:
 
 def test_same_seed_same_play() -> None:
     def trace(seed: int) -> np.ndarray:
-        env = started(LoopVectorEnv(lambda: simple_spread_v3.parallel_env(N=2, max_cycles=3), 2, autoreset=True), seed)
+        env = started(
+            LoopVectorEnv(lambda: simple_spread_v3.parallel_env(N=2, max_cycles=3), 2, autoreset=True), seed
+        )
         rng = np.random.default_rng(1)
         rows = []
         for _ in range(7):

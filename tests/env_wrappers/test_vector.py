@@ -18,7 +18,16 @@ from env_wrappers.matrix_games import MatrixGame, VectorMatrixGame
 
 #: What each copy reports of its last step; where a copy did not act in it, all of these are zero.
 STEP_REPORTS = ("rewards", "terminated", "truncated", "action_types", "action_features", "designer_reward")
-BUFFERS = (*STEP_REPORTS, "observations", "state", "active", "episode_over", "was_reset", "action_masks", "context")
+BUFFERS = (
+    *STEP_REPORTS,
+    "observations",
+    "state",
+    "active",
+    "episode_over",
+    "was_reset",
+    "action_masks",
+    "context",
+)
 
 Twins = tuple[VectorIncentiveEnv, LoopVectorEnv]
 
@@ -63,7 +72,13 @@ def assert_same_description(twins: Twins) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(data=st.data(), n=st.integers(2, 5), max_steps=st.integers(1, 4), autoreset=st.booleans(), seed=st.integers(0))
+@given(
+    data=st.data(),
+    n=st.integers(2, 5),
+    max_steps=st.integers(1, 4),
+    autoreset=st.booleans(),
+    seed=st.integers(0),
+)
 def test_escape_room_twins(data: st.DataObject, n: int, max_steps: int, autoreset: bool, seed: int) -> None:
     m = data.draw(st.integers(1, n - 1))
     twins = (
@@ -99,8 +114,12 @@ def test_matrix_game_twins(
 
 FACTORIES = [
     pytest.param(lambda reset: make_vec("escape_room", 5, reset, n=3, m=1, max_steps=3), id="escape_room"),
-    pytest.param(lambda reset: make_vec("matrix_game", 5, reset, num_rounds=3, memory=True), id="matrix_game"),
-    pytest.param(lambda reset: make_vec("escape_room", 5, reset, backend="loop", n=3, m=1, max_steps=3), id="loop"),
+    pytest.param(
+        lambda reset: make_vec("matrix_game", 5, reset, num_rounds=3, memory=True), id="matrix_game"
+    ),
+    pytest.param(
+        lambda reset: make_vec("escape_room", 5, reset, backend="loop", n=3, m=1, max_steps=3), id="loop"
+    ),
 ]
 Factory = Callable[[bool], VectorIncentiveEnv]
 
@@ -153,7 +172,9 @@ def test_autoreset_takes_a_step_of_its_own(factory: Factory) -> None:
         assert not env.episode_over[over].any()
         for name in STEP_REPORTS:
             assert not getattr(env, name)[over].any(), name
-        np.testing.assert_array_equal(env.active, np.repeat(~env.episode_over[:, None], env.active.shape[1], 1))
+        np.testing.assert_array_equal(
+            env.active, np.repeat(~env.episode_over[:, None], env.active.shape[1], 1)
+        )
         assert not (env.terminated & env.truncated).any()
     assert resets > 0
 
@@ -185,7 +206,9 @@ def test_autoreset_can_be_switched(factory: Factory) -> None:
         ("matrix_game", {"num_rounds": 2}),
     ],
 )
-def test_resume_continues_exactly(name: str, config: dict[str, Any], autoreset: bool, centralized: bool) -> None:
+def test_resume_continues_exactly(
+    name: str, config: dict[str, Any], autoreset: bool, centralized: bool
+) -> None:
     """Another environment that takes over the state in any step goes on identically."""
     env = make_vec(name, 4, autoreset, centralized, **config)
     assert env.resumable
@@ -199,7 +222,9 @@ def test_resume_continues_exactly(name: str, config: dict[str, Any], autoreset: 
         state = env.get_state()
         other.set_state(state)
         shown = {"observations", "state", "active", "episode_over", "action_masks"}
-        assert_equal({k: v for k, v in snapshot(other).items() if k in shown}, {k: snapshot(env)[k] for k in shown})
+        assert_equal(
+            {k: v for k, v in snapshot(other).items() if k in shown}, {k: snapshot(env)[k] for k in shown}
+        )
         trace = []
         for row in actions[start : start + 4]:
             other.step(row)

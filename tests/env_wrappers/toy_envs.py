@@ -9,7 +9,9 @@ import gymnasium as gym
 import numpy as np
 from pettingzoo import AECEnv, ParallelEnv
 
-StepResult = tuple[dict[str, Any], dict[str, Any], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
+StepResult = tuple[
+    dict[str, Any], dict[str, Any], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
+]
 
 
 def unit_box(size: int = 2) -> gym.spaces.Box:
@@ -107,7 +109,9 @@ class Toy(ParallelEnv):
         return {}
 
 
-def toy(count: int = 3, action_space: Callable[[], gym.Space] = lambda: gym.spaces.Discrete(2), **config: Any) -> Toy:
+def toy(
+    count: int = 3, action_space: Callable[[], gym.Space] = lambda: gym.spaces.Discrete(2), **config: Any
+) -> Toy:
     """A toy whose agents a0, a1, ... have equal spaces."""
     agents = [f"a{i}" for i in range(count)]
     return Toy({a: unit_box() for a in agents}, {a: action_space() for a in agents}, **config)
@@ -127,7 +131,9 @@ class MaskedToy(Toy):
         agents = [f"a{i}" for i in range(count)]
         own: gym.Space = unit_box()
         if in_dict:
-            own = gym.spaces.Dict({"observation": unit_box(), "action_mask": gym.spaces.MultiBinary(num_actions)})
+            own = gym.spaces.Dict(
+                {"observation": unit_box(), "action_mask": gym.spaces.MultiBinary(num_actions)}
+            )
         super().__init__(dict.fromkeys(agents, own), {a: gym.spaces.Discrete(num_actions) for a in agents})
 
     def mask(self, agent: str) -> np.ndarray:
@@ -181,7 +187,11 @@ class Broken(Toy):
 class Countdown(AECEnv):
     """Agents take turns; agent i leaves for good after its turn number i + 1, as in elimination games."""
 
-    metadata: ClassVar[dict[str, Any]] = {"name": "countdown_v0", "is_parallelizable": True, "render_modes": []}
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "countdown_v0",
+        "is_parallelizable": True,
+        "render_modes": [],
+    }
 
     def __init__(self, count: int = 3) -> None:
         self.possible_agents = [f"p{i}" for i in range(count)]
@@ -222,10 +232,12 @@ class Countdown(AECEnv):
         self.turns[agent] += 1
         self._clear_rewards()
         self.rewards[agent] = float(action)
-        self.terminations[agent] = self.turns[agent] > self.possible_agents.index(agent)
-        self._accumulate_rewards()
         order = self.agents
-        self.agent_selection = order[(order.index(agent) + 1) % len(order)]
+        if agent == order[-1]:  # aec_to_parallel wants deaths only at the end of a cycle
+            self.terminations = {a: self.turns[a] > self.possible_agents.index(a) for a in order}
+        self._accumulate_rewards()
+        after = order[order.index(agent) + 1 :] + order
+        self.agent_selection = next((a for a in after if not self.terminations[a]), agent)
         self._deads_step_first()
 
 
