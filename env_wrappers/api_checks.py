@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from env_wrappers.spaces import shown
 from env_wrappers.vector import EnvAPIError
 
 # PettingZoo's API test and RLlib both let infos carry entries that belong to no agent under these names.
 _SHARED_INFOS = frozenset({"common", "__common__"})
+# As a Python number: NumPy would cast what it is compared with to float32, and warn of the overflow.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class ApiChecker:
@@ -29,7 +32,31 @@ class ApiChecker:
     def error(self, message: str, agent: str | None = None) -> EnvAPIError:
         """The error to raise: names the environment, and the agent where there is one."""
         who = "" if agent is None else f"agent {agent!r}: "
-        return EnvAPIError(f"env {self._env!r}: {who}{message}")
+        # Spaces and arrays print as several lines.
+        return EnvAPIError(" ".join(f"env {self._env!r}: {who}{message}".split()))
+
+    def reset(self, result: Any) -> tuple[Any, Any]:
+        """What ``env.reset()`` has returned.
+
+        Raises:
+            EnvAPIError: unless these are two values.
+        """
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise self.error(f"reset() returned {_kind(result)}, expected (observations, infos)")
+        return result
+
+    def step(self, result: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """What ``env.step()`` has returned.
+
+        Raises:
+            EnvAPIError: unless these are five values.
+        """
+        if not isinstance(result, tuple) or len(result) != 5:
+            raise self.error(
+                f"step() returned {_kind(result)}, "
+                "expected (observations, rewards, terminations, truncations, infos)"
+            )
+        return result
 
     def mapping(self, key: str, values: Any, required: Iterable[str] = ()) -> dict[str, Any]:
         """A dict by agent, with an entry for each required one.
@@ -83,11 +110,11 @@ class ApiChecker:
         Raises:
             EnvAPIError: if it is anything else.
         """
-        array = np.asarray(value)
-        if array.size != 1 or not (np.issubdtype(array.dtype, np.number) or array.dtype == bool):
-            raise self.error(f"{key} holds {value!r}, expected a number", agent)
+        array = _array(value)
+        if array.size != 1 or array.dtype.kind not in "biuf":
+            raise self.error(f"{key} holds {shown(value)}, expected a number", agent)
         number = float(array.reshape(()))
-        if not abs(number) <= np.finfo(np.float32).max:
+        if not abs(number) <= _LARGEST:
             raise self.error(f"{key} holds {number}, expected a finite float32 number", agent)
         return number
 
@@ -97,9 +124,9 @@ class ApiChecker:
         Raises:
             EnvAPIError: if it is anything else.
         """
-        array = np.asarray(value)
+        array = _array(value)
         if array.size != 1 or array.dtype.kind not in "biu":
-            raise self.error(f"{key} holds {value!r}, expected True or False", agent)
+            raise self.error(f"{key} holds {shown(value)}, expected True or False", agent)
         return bool(array.reshape(()))
 
     def mask(self, mask: np.ndarray | None, width: int, agent: str) -> np.ndarray:
@@ -135,10 +162,22 @@ class ApiChecker:
         """
         if state.shape != shape:
             raise self.error(f"state() has shape {state.shape}, expected {shape}")
-        if not (np.issubdtype(state.dtype, np.number) or state.dtype == bool):
+        if state.dtype.kind not in "biuf":
             raise self.error(f"state() has dtype {state.dtype}, expected {dtype}")
         with np.errstate(over="ignore", invalid="ignore"):
             state = state.astype(dtype)
         if dtype == np.float32 and not np.isfinite(state).all():
             raise self.error("state() holds NaN or infinity, expected finite float32 numbers")
         return state
+
+
+def _kind(result: Any) -> str:
+    return f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
+
+
+def _array(value: Any) -> np.ndarray:
+    """As an array; an empty one for nested lists of unequal lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.zeros(0)

@@ -54,7 +54,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
         self._index = {agent: i for i, agent in enumerate(agents)}
         self._check = ApiChecker(self.name, agents)
         # Masks that come in infos are no part of a space: the metadata or the first infos show them.
-        _, infos = env.reset()
+        _, infos = self._check.reset(env.reset())
         infos = self._check.mapping("infos", infos)
         masked = bool(env.metadata.get("action_mask"))
         self._processors = {
@@ -118,7 +118,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
             self._reset_one(b, own_seed)
 
     def _reset_one(self, b: int, seed: int | None) -> None:
-        observations, infos = self.envs[b].reset(seed=seed)
+        observations, infos = self._check.reset(self.envs[b].reset(seed=seed))
         living = self._check.living(self.envs[b].agents)
         self.active[b] = False
         self.active[b, [self._index[agent] for agent in living]] = True
@@ -143,12 +143,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
         acting = [agent for i, agent in enumerate(self.possible_agents) if self.active[b, i]]
         raw = {agent: actions[g][b, position] for agent in acting for g, position in (self._place[agent],)}
         result = env.step({agent: self._actions[agent].to_env(action) for agent, action in raw.items()})
-        if not isinstance(result, tuple) or len(result) != 5:
-            got = f"{len(result)} values" if isinstance(result, tuple) else f"a {type(result).__name__}"
-            raise check.error(
-                f"step() returned {got}, expected (observations, rewards, terminations, truncations, infos)"
-            )
-        observations, rewards, terminations, truncations, infos = result
+        observations, rewards, terminations, truncations, infos = check.step(result)
         rewards = check.mapping("rewards", rewards, acting)
         terminations = check.mapping("terminations", terminations, acting)
         truncations = check.mapping("truncations", truncations, acting)

@@ -64,23 +64,26 @@ class ObservationProcessor:
         elif self.masked and "action_mask" in info:
             mask = flat_mask(info["action_mask"])
         if self._is_box:
-            values = np.asarray(observation)
+            try:
+                values = np.asarray(observation)
+            except ValueError as error:
+                raise ValueError(f"observations holds {shown(observation)}, expected an array: {error}") from error
             if values.shape != self._inner.shape:
                 raise ValueError(f"observations has shape {values.shape}, expected {self._inner.shape}")
-            if not (np.issubdtype(values.dtype, np.number) or values.dtype == bool):
+            if values.dtype.kind not in "biuf":
                 raise ValueError(f"observations has dtype {values.dtype}, expected {self._inner.dtype}")
             if self.dtype == np.uint8 and not np.issubdtype(values.dtype, np.integer):
                 # A cast would turn a picture of [0, 1] floats black without a word.
                 raise ValueError(f"observations has dtype {values.dtype}, expected {self._inner.dtype}")
         elif self._is_discrete and not self._inner.contains(observation):
             # flatten() would take a negative index for one from the end.
-            raise ValueError(f"observations holds {observation!r}, expected a member of {self._inner}")
+            raise ValueError(f"observations holds {shown(observation)}, expected a member of {self._inner}")
         else:
             try:
                 values = np.asarray(gym.spaces.flatten(self._inner, observation))
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
                 raise ValueError(
-                    f"observations holds {observation!r}, expected a member of {self._inner}: {error}"
+                    f"observations holds {shown(observation)}, expected a member of {self._inner}: {error}"
                 ) from error
         # Cast first: a float64 beyond float32's range becomes infinite only here.
         with np.errstate(over="ignore", invalid="ignore"):
@@ -88,6 +91,12 @@ class ObservationProcessor:
         if self.dtype == np.float32 and not np.isfinite(values).all():
             raise ValueError("observations holds NaN or infinity, expected finite float32 numbers")
         return values, mask
+
+
+def shown(value: Any) -> str:
+    """A value as one short line, for messages."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def flat_mask(mask: Any) -> np.ndarray:

@@ -15,7 +15,7 @@ from small_envs import Noisy, random_actions, vectors
 
 import env_wrappers
 from env_wrappers import registry
-from env_wrappers.escape_room import VectorEscapeRoom
+from env_wrappers.escape_room import EscapeRoom, VectorEscapeRoom
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def test_names() -> None:
 
 
 def test_native_where_there_is_one_unless_the_loop_is_asked_for() -> None:
-    assert isinstance(env_wrappers.make("escape_room", n=3), env_wrappers.EscapeRoom)
+    assert isinstance(env_wrappers.make("escape_room", n=3), EscapeRoom)
     assert isinstance(env_wrappers.make_vec("escape_room", 2, n=3), VectorEscapeRoom)
     looped = env_wrappers.make_vec("escape_room", 2, n=3, backend="loop")
     assert isinstance(looped, env_wrappers.LoopVectorEnv)
     # One env_config serves both.
-    assert isinstance(env_wrappers.make("escape_room", n=3, backend="loop"), env_wrappers.EscapeRoom)
+    assert isinstance(env_wrappers.make("escape_room", n=3, backend="loop"), EscapeRoom)
 
 
 @pytest.mark.usefixtures("clean_registry")
@@ -45,7 +45,7 @@ def test_register() -> None:
     env = env_wrappers.make_vec("noisy", 2, autoreset=True)
     assert isinstance(env, env_wrappers.LoopVectorEnv)
     assert (env.name, env.num_envs, env.autoreset) == ("noisy", 2, True)
-    env_wrappers.register("rooms", env_wrappers.EscapeRoom, VectorEscapeRoom)
+    env_wrappers.register("rooms", EscapeRoom, VectorEscapeRoom)
     assert isinstance(env_wrappers.make_vec("rooms", 1), VectorEscapeRoom)
 
 

@@ -12,7 +12,8 @@ from pettingzoo import ParallelEnv
 from pettingzoo.utils import BaseParallelWrapper
 from small_envs import Noisy, Scripted, Taxed, assert_same, loop, snapshot, vectors
 
-from env_wrappers import EscapeRoom, LoopVectorEnv
+from env_wrappers import LoopVectorEnv
+from env_wrappers.escape_room import EscapeRoom
 
 ZERO = [np.zeros((1, 2), np.int64)]
 
