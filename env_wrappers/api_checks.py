@@ -53,8 +53,7 @@ class ApiChecker:
         """
         if not isinstance(result, tuple) or len(result) != 5:
             raise self.error(
-                f"step() returned {_kind(result)}, "
-                "expected (observations, rewards, terminations, truncations, infos)"
+                f"step() returned {_kind(result)}, expected (observations, rewards, terminations, truncations, infos)"
             )
         return result
 
@@ -70,9 +69,7 @@ class ApiChecker:
         if key == "infos":
             unknown -= _SHARED_INFOS
         if unknown:
-            raise self.error(
-                f"unknown agent {min(unknown, key=str)!r} in {key}, expected some of {self._listed}"
-            )
+            raise self.error(f"unknown agent {min(unknown, key=str)!r} in {key}, expected some of {self._listed}")
         for agent in required:
             if agent not in values:
                 raise self.error(f"missing in {key}, expected an entry for every living agent", agent)
@@ -93,9 +90,7 @@ class ApiChecker:
             raise self.error(f"agents is a {type(agents).__name__}, expected a list")
         members = set(agents)
         if unknown := members - self._possible:
-            raise self.error(
-                f"unknown agent {min(unknown, key=str)!r} in agents, expected some of {self._listed}"
-            )
+            raise self.error(f"unknown agent {min(unknown, key=str)!r} in agents, expected some of {self._listed}")
         if len(members) < len(agents):
             twice = next(a for a in agents if agents.count(a) > 1)
             raise self.error(f"listed {agents.count(twice)} times in agents, expected once", twice)

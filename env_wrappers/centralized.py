@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from env_wrappers.incentive_env import action_features
+from env_wrappers.spaces import shown
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, num_logits
 
 AGENT = "central"
@@ -36,11 +37,9 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
             if not isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
                 raise ValueError(
                     f"env {inner.name!r}: a centralised policy needs discrete actions, "
-                    f"but agent {agent!r} has {space}"
+                    f"but agent {agent!r} has {shown(space)}"
                 )
-            own = (
-                [int(space.n)] if isinstance(space, gym.spaces.Discrete) else np.asarray(space.nvec).tolist()
-            )
+            own = [int(space.n)] if isinstance(space, gym.spaces.Discrete) else np.asarray(space.nvec).tolist()
             nvec += own
             self._widths.append(len(own))
         action_space = gym.spaces.MultiDiscrete(nvec)

@@ -176,8 +176,8 @@ class EscapeRoom(IncentiveEnv):
 class VectorEscapeRoom(SimultaneousVectorEnv):
     """B games of ER(n, m), identical to :class:`EscapeRoom` step for step.
 
-    The first one in a process imports numba (about 0.4 s) and loads its kernels, which are compiled (a few
-    seconds) only when they are not in numba's cache yet.
+    The first one in a process imports numba and loads its kernels, together about half a second; once, before
+    they are in numba's cache, they are compiled, which takes about as long again.
 
     Args:
         num_envs: B, >= 1.
@@ -213,13 +213,10 @@ class VectorEscapeRoom(SimultaneousVectorEnv):
             autoreset=autoreset,
         )
         self.m = m
-        self._is_open = np.zeros(self.num_envs, bool)
         self._play_kernel, self._observe_kernel = escape_room_kernel.play, escape_room_kernel.observe
 
     def _play(self, targets: np.ndarray, playing: np.ndarray, ended: np.ndarray) -> None:
-        if not self._play_kernel(
-            targets, playing, self.m, self._game, self.rewards, self.designer_reward, self._is_open, ended
-        ):
+        if not self._play_kernel(targets, playing, self.m, self._game, self.rewards, self.designer_reward, ended):
             raise self.invalid_action(targets)
 
     def _observe(self) -> None:
@@ -227,6 +224,7 @@ class VectorEscapeRoom(SimultaneousVectorEnv):
 
     def render(self) -> np.ndarray:
         """See the base class."""
-        t = int(self._t[0])
-        is_open = t > 0 and bool(self._is_open[0])
-        return draw_escape_room(self._game[0].tolist(), is_open, t, float(self.designer_reward[0]), self.m)
+        # Whoever is at the lever chose it in the last step, so positions tell whether the door was open.
+        is_open = bool((self._game[0] == LEVER).sum() >= self.m)
+        t, reward = int(self._t[0]), float(self.designer_reward[0])
+        return draw_escape_room(self._game[0].tolist(), is_open, t, reward, self.m)

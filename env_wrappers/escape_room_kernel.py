@@ -15,7 +15,6 @@ def play(
     positions: np.ndarray,
     rewards: np.ndarray,
     total: np.ndarray,
-    is_open: np.ndarray,
     ended: np.ndarray,
 ) -> bool:
     """One joint move of each of B games of n agents.
@@ -27,7 +26,6 @@ def play(
         positions: ``[B, n]`` int64, updated.
         rewards: ``[B, n]`` float32, written.
         total: ``[B]`` float32, written: sum of the rewards.
-        is_open: ``[B]`` bool, written for copies that play: whether the door was open.
         ended: ``[B]`` bool, written: whether somebody has left.
 
     Returns:
@@ -45,10 +43,10 @@ def play(
             if targets[b, i] < 0 or targets[b, i] > 2:
                 return False
             pulling += targets[b, i] == 0
-        is_open[b] = pulling >= m
+        is_open = pulling >= m
         for i in range(n):
             target = targets[b, i]
-            if is_open[b] and target == 2:
+            if is_open and target == 2:
                 rewards[b, i] = 10.0
                 ended[b] = True
             elif target != positions[b, i]:

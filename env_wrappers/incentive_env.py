@@ -101,6 +101,9 @@ def action_features(space: gym.Space, actions: np.ndarray) -> np.ndarray:
 
 def state_of(env: ParallelEnv) -> np.ndarray | None:
     """``env.state()``, or None where the environment has none."""
+    # Some of PettingZoo's classic environments keep a dict under this name.
+    if not callable(getattr(env.unwrapped, "state", None)):
+        return None
     try:
         return np.asarray(env.state())
     except NotImplementedError:

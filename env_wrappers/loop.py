@@ -61,7 +61,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
             a: ObservationProcessor(env.observation_space(a), masked or "action_mask" in (infos.get(a) or {}))
             for a in agents
         }
-        self._actions: dict[str, ActionProcessor] = {a: action_processor(env.action_space(a)) for a in agents}
+        self._actions = {a: self._action_processor(env, a) for a in agents}
         self.observation_spaces = {a: self._processors[a].space for a in agents}
         self.action_spaces = {a: self._actions[a].space for a in agents}
         self._sides: list[IncentiveEnv | None] = [incentive_side(e) for e in self.envs]
@@ -85,12 +85,16 @@ class LoopVectorEnv(VectorIncentiveEnv):
         groups = self._groups(agents)
         self.allocate(num_envs, agents, groups, shape, dtype, names, feature_size, contexts, autoreset)
         self._place = {
-            agents[i]: (g, position)
-            for g, group in enumerate(groups)
-            for position, i in enumerate(group.agents)
+            agents[i]: (g, position) for g, group in enumerate(groups) for position, i in enumerate(group.agents)
         }
         # Agents whose life in the running episode has ended.
         self._finished = np.zeros((self.num_envs, len(agents)), bool)
+
+    def _action_processor(self, env: ParallelEnv, agent: str) -> ActionProcessor:
+        try:
+            return action_processor(env.action_space(agent))
+        except ValueError as error:
+            raise ValueError(f"env {self.name!r}: agent {agent!r}: {error}") from error
 
     def _groups(self, agents: Sequence[str]) -> list[AgentGroup]:
         """Agents of equal processed spaces, in order of first appearance."""
@@ -111,9 +115,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
     def reset(self, seed: int | None = None) -> None:
         """See the base class."""
         self.clear_step()
-        seeds: Sequence[int | None] = (
-            [None] * self.num_envs if seed is None else child_seeds(seed, self.num_envs)
-        )
+        seeds: Sequence[int | None] = [None] * self.num_envs if seed is None else child_seeds(seed, self.num_envs)
         for b, own_seed in enumerate(seeds):
             self._reset_one(b, own_seed)
 
@@ -167,9 +169,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
         for agent in living:
             i = self._index[agent]
             # Agents may enter in the middle of an episode.
-            self.active[b, i] = not (
-                self._finished[b, i] or terminations.get(agent) or truncations.get(agent)
-            )
+            self.active[b, i] = not (self._finished[b, i] or terminations.get(agent) or truncations.get(agent))
         present = [a for i, a in enumerate(self.possible_agents) if self.active[b, i] or a in raw]
         self._observe(b, observations, infos, present)
         self.episode_over[b] = not self.active[b].any()

@@ -34,13 +34,9 @@ def payoff_table(game: str, payoffs: Any = None) -> np.ndarray:
         try:
             table = np.asarray(payoffs, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got {payoffs!r}"
-            ) from error
+            raise ValueError(f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got {payoffs!r}") from error
         if table.shape != (2, 2, 2) or not np.isfinite(table).all():
-            raise ValueError(
-                f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got shape {table.shape}"
-            )
+            raise ValueError(f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got shape {table.shape}")
         return table
     if not isinstance(game, str) or game not in _ROW:
         raise ValueError(f"matrix_game: unknown game {game!r}{nearest(game, GAMES)}")

@@ -42,8 +42,10 @@ def make_pettingzoo(id: str = "", **kwargs: Any) -> ParallelEnv:
     for key in kwargs:
         if known is not None and key not in known:
             raise ValueError(f"pettingzoo: {id} has no argument {key!r}{nearest(key, known)}")
+    signature = _signature(factory)
     try:
-        inspect.signature(factory).bind(**kwargs)
+        if signature is not None:
+            signature.bind(**kwargs)
     except TypeError as error:
         raise ValueError(f"pettingzoo: {id} does not take these env_config keys: {error}") from error
     env = factory(**kwargs)
@@ -93,12 +95,21 @@ def _parameters(module: ModuleType, factory: Callable[..., Any]) -> set[str] | N
     """
     own = factory in (getattr(module, "parallel_env", None), getattr(module, "env", None))
     for candidate in (factory, getattr(module, "raw_env", None) if own else None):
-        if candidate is None:
+        signature = _signature(candidate) if candidate is not None else None
+        if signature is None:
             continue
-        parameters = inspect.signature(candidate).parameters.values()
+        parameters = signature.parameters.values()
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return {p.name for p in parameters}
     return None
+
+
+def _signature(factory: Callable[..., Any]) -> inspect.Signature | None:
+    """None for what is written in C and does not tell."""
+    try:
+        return inspect.signature(factory)
+    except ValueError:
+        return None
 
 
 def _hint(path: str) -> str:

@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 # Okabe and Ito's colours, distinguishable with any kind of colour vision.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
+# Those too bright for white digits.
+_BRIGHT = ("#E69F00", "#56B4E9", "#F0E442")
 _WIDTH, _HEIGHT, _TOP, _BOTTOM = 480, 320, 56, 36
 
 
@@ -34,9 +36,7 @@ def draw_escape_room(positions: Sequence[int], is_open: bool, t: int, reward: fl
     fills = ("#F3EBDD", "#F2F2F2", "#DDF3E4" if is_open else "#F6DEDE")
     for place in range(3):
         left = place * third
-        draw.rectangle(
-            (left + 4, _TOP, left + third - 5, _HEIGHT - _BOTTOM), fill=fills[place], outline="#888888"
-        )
+        draw.rectangle((left + 4, _TOP, left + third - 5, _HEIGHT - _BOTTOM), fill=fills[place], outline="#888888")
         draw.text((left + third / 2, _TOP / 2), titles[place], fill="#222222", font=large, anchor="mm")
         members = [i for i, p in enumerate(positions) if p == place]
         columns = 3 if len(members) > 4 else 2
@@ -45,8 +45,10 @@ def draw_escape_room(positions: Sequence[int], is_open: bool, t: int, reward: fl
             x = left + third * (k % columns + 1) / (columns + 1)
             y = _TOP + radius + 14 + (k // columns) * (2 * radius + 10)
             box = (x - radius, y - radius, x + radius, y + radius)
-            draw.ellipse(box, fill=_COLOURS[agent % len(_COLOURS)], outline="#222222")
-            draw.text((x, y), str(agent), fill="#FFFFFF", font=small, anchor="mm")
+            colour = _COLOURS[agent % len(_COLOURS)]
+            draw.ellipse(box, fill=colour, outline="#222222")
+            digits = "#222222" if colour in _BRIGHT else "#FFFFFF"
+            draw.text((x, y), str(agent), fill=digits, font=small, anchor="mm")
     caption = f"step {t}    designer's reward {reward:+.0f}"
     draw.text((_WIDTH / 2, _HEIGHT - _BOTTOM / 2), caption, fill="#222222", font=small, anchor="mm")
     return np.asarray(image)

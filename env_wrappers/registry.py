@@ -89,7 +89,7 @@ def make_vec(
 
 
 def _lookup(name: str) -> tuple[EnvFactory, VectorFactory | None]:
-    if name not in _REGISTRY:
+    if not isinstance(name, str) or name not in _REGISTRY:
         raise ValueError(f"unknown env {name!r}{nearest(name, _REGISTRY)}")
     return _REGISTRY[name]
 
@@ -102,6 +102,8 @@ def _check_config(name: str, factory: EnvFactory, backend: Any, config: dict[str
         return
     for key in config:
         if key not in parameters:
-            raise ValueError(
-                f"{name}: unknown env_config key {key!r}{nearest(key, [*parameters, 'backend'])}"
-            )
+            raise ValueError(f"{name}: unknown env_config key {key!r}{nearest(key, [*parameters, 'backend'])}")
+    for key, parameter in parameters.items():
+        needed = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
+        if needed and key not in config:
+            raise ValueError(f"{name}: env_config needs {key!r}")

@@ -169,9 +169,7 @@ class SimultaneousVectorEnv(VectorIncentiveEnv):
             ValueError: if it was taken with another number of copies or of agents.
         """
         if np.shape(state["game"]) != self._game.shape:
-            raise ValueError(
-                f"{self.name}: the state has shape {np.shape(state['game'])}, expected {self._game.shape}"
-            )
+            raise ValueError(f"{self.name}: the state has shape {np.shape(state['game'])}, expected {self._game.shape}")
         self.clear_step()
         self._game[:], self._t[:] = state["game"], state["t"]
         self._set_over(np.asarray(state["over"], bool))

@@ -27,16 +27,12 @@ class ObservationProcessor:
 
     def __init__(self, space: gym.Space, mask_in_info: bool = False) -> None:
         self._mask_in_dict = (
-            isinstance(space, gym.spaces.Dict)
-            and "observation" in space.spaces
-            and "action_mask" in space.spaces
+            isinstance(space, gym.spaces.Dict) and "observation" in space.spaces and "action_mask" in space.spaces
         )
         self.masked = self._mask_in_dict or mask_in_info
         self._inner: gym.Space = space["observation"] if self._mask_in_dict else space
         inner = self._inner
-        self._is_discrete = isinstance(
-            inner, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary
-        )
+        self._is_discrete = isinstance(inner, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary)
         self._is_box = isinstance(inner, gym.spaces.Box)
         if self._is_box and len(inner.shape or ()) == 3:
             image = inner.dtype == np.uint8
@@ -140,13 +136,10 @@ def action_processor(space: gym.Space) -> ActionProcessor:
         return ActionProcessor(gym.spaces.MultiDiscrete(np.asarray(space.nvec).reshape(-1)), space)
     if isinstance(space, gym.spaces.MultiBinary):
         count = int(np.prod(space.shape))
-        return ActionProcessor(
-            gym.spaces.MultiDiscrete([2] * count), gym.spaces.MultiDiscrete(np.full(space.shape, 2))
-        )
+        return ActionProcessor(gym.spaces.MultiDiscrete([2] * count), gym.spaces.MultiDiscrete(np.full(space.shape, 2)))
     if isinstance(space, gym.spaces.Box) and np.issubdtype(space.dtype, np.floating):
         low, high = space.low.reshape(-1), space.high.reshape(-1)
         return ActionProcessor(gym.spaces.Box(low, high, dtype=np.float32), space)
     raise ValueError(
-        f"action space {space} is not supported: "
-        "it must be Discrete, MultiDiscrete, MultiBinary or a float Box"
+        f"action space {shown(space)} is not supported: it must be Discrete, MultiDiscrete, MultiBinary or a float Box"
     )

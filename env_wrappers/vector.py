@@ -102,8 +102,7 @@ class VectorIncentiveEnv(ABC):
             np.zeros((b, len(g.agents), *g.observation_shape), g.observation_dtype) for g in groups
         )
         self.action_masks = tuple(
-            np.ones((b, len(g.agents), num_logits(g.action_space)), bool) if g.masked else None
-            for g in groups
+            np.ones((b, len(g.agents), num_logits(g.action_space)), bool) if g.masked else None for g in groups
         )
         self.state = np.zeros((b, *state_shape), state_dtype)
         self.active = np.zeros((b, n), bool)

@@ -179,21 +179,22 @@ class MetaGradLearner(DesignerLearner):
         assert self.clones is not None
         fitted = []
         for policy, clone, group in zip(self.policies, self.clones, trajectory.groups, strict=True):
-            observations, actions, masks, _ = flatten_steps(group)
+            observations, actions, masks, recorded = flatten_steps(group)
             p = group.agents.shape[0]
             weights = losses.weights_of(group.select(trajectory.active).reshape(p, -1), self.reduction)
             theta = clone.theta
             optimizer = OptimizerSettings("adam", lr=self.config.cloning_lr)
             moments = optimizers.initial_state(optimizer, theta)
-            likelihood = torch.zeros(())
             for _ in range(self.config.cloning_steps):
                 leaf = theta.detach().requires_grad_()
                 log_probs = policy.log_probs(leaf, observations, actions, masks, trajectory.epsilon)
                 loss = -(weights * log_probs).sum()
                 (grad,) = torch.autograd.grad(loss, leaf)
                 theta, moments = optimizers.step(optimizer, theta, self.reduction.sum(grad), moments)
-                likelihood = -self.reduction.sum(loss.detach()) / p
-            self.log(("designer", "cloning_log_likelihood"), likelihood)
+            with torch.no_grad():
+                fitted_log_probs = policy.log_probs(theta, observations, actions, masks, trajectory.epsilon)
+            gap = (weights * (recorded - fitted_log_probs)).sum() / p
+            self.log(("designer", "cloning_kl"), self.reduction.sum(gap))
             fitted.append(replace(clone, theta=theta))
         return tuple(fitted)
 

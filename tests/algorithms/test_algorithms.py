@@ -74,11 +74,12 @@ def test_replica_gap_is_rounding_in_every_iteration(settings: dict[str, Any]) ->
 
 
 def test_cloned_agents_are_fitted_to_what_agents_do() -> None:
-    algorithm = make(agent_model="cloned", cloning_steps=20, designer_lr=1e-2)
-    likelihoods = [algorithm.train()["learners"]["designer"].get("cloning_log_likelihood") for _ in range(6)]
+    algorithm = make(agent_model="cloned", cloning_steps=20, num_envs_per_env_runner=512)
+    divergences = [algorithm.train()["learners"]["designer"].get("cloning_kl") for _ in range(6)]
     algorithm.stop()
-    seen = [x for x in likelihoods if x is not None]
-    assert seen[-1] > seen[0]
+    assert divergences[0] is None
+    # Fitted and measured on the same actions, so it may fall a little below zero.
+    assert abs(divergences[-1]) <= 0.03
 
 
 def test_unpipelined_iterations_sample_twice() -> None:
@@ -96,6 +97,7 @@ def test_unpipelined_iterations_sample_twice() -> None:
         ({"id": "mpe2.simple_spread_v3", "max_cycles": 6, "continuous_actions": True}, {"agent_loss": "ppo"}),
         ({"id": "mpe2.simple_adversary_v3", "max_cycles": 6}, {"agent_loss": "actor_critic"}),
     ],
+    ids=["discrete", "continuous", "several groups of agents"],
 )
 def test_third_party_environments_train_without_code(env_config: dict[str, Any], settings: dict[str, Any]) -> None:
     algorithm = make(env="pettingzoo", env_config=env_config, **settings)
@@ -103,6 +105,26 @@ def test_third_party_environments_train_without_code(env_config: dict[str, Any],
     algorithm.stop()
     assert results[-1]["env_runners"]["episode_len_mean"] == 6
     assert np.isfinite(results[-1]["learners"]["designer"]["meta_gradient_norm"])
+
+
+def test_agents_that_die_early_train_in_fragments_of_long_episodes() -> None:
+    algorithm = make(
+        env="pettingzoo",
+        env_config={"id": "pettingzoo.butterfly.knights_archers_zombies_v11", "spawn_delay": 5, "max_cycles": 400},
+        num_envs_per_env_runner=4,
+        batch_mode="truncate_episodes",
+        rollout_fragment_length=150,
+        parameter_sharing=True,
+        agent_loss="ppo",
+    )
+    results = [algorithm.train() for _ in range(4)]
+    trajectory = algorithm.learner_group._learner.last_update.trajectory
+    algorithm.stop()
+    assert results[-1]["env_runners"]["num_episodes_lifetime"] > 0
+    assert results[-1]["learners"]["designer"]["replica_gap"] <= 1e-6
+    # Somebody was dead while others went on.
+    alive = trajectory.active.sum(-1)[trajectory.stepped]
+    assert ((alive > 0) & (alive < 4)).any()
 
 
 def test_two_remote_runners_join_their_trajectories() -> None:
@@ -145,7 +167,7 @@ def test_checkpointed_policies_act_alone(tmp_path: Path) -> None:
 
 def test_nan_stops_with_the_batch_saved_or_is_skipped() -> None:
     algorithm = make(agent_lr=1e38, agent_loss="pg")
-    with pytest.raises(NonFiniteError, match=r"NaN or infinity in the update of agents .*batch is saved in (\S+)"):
+    with pytest.raises(NonFiniteError, match=r"NaN or infinity in the update of .*batch is saved in (\S+)"):
         for _ in range(4):
             algorithm.train()
     assert list(Path(algorithm.logdir).glob("non_finite_batch_*.pt"))

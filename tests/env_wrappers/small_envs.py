@@ -1,4 +1,4 @@
-"""Small ParallelEnvs with one peculiarity each, and comparisons of batched environments."""
+"""Small ParallelEnvs with one peculiarity each: a script, a random stream, an IncentiveEnv's own reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from pettingzoo import ParallelEnv
 
-from env_wrappers import IncentiveEnv, LoopVectorEnv, VectorIncentiveEnv
+from env_wrappers import IncentiveEnv, LoopVectorEnv
 
 Result = tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]
 
@@ -97,7 +97,8 @@ class Noisy(ParallelEnv):
     metadata: dict[str, Any] = {"name": "noisy_v0", "render_modes": []}  # noqa: RUF012
 
     def __init__(self) -> None:
-        self.possible_agents, self.agents = ["a"], []
+        self.possible_agents = ["a"]
+        self.agents: list[str] = []
         self._space = gym.spaces.Box(0.0, 1.0, (1,), np.float32)
         self._choices = gym.spaces.Discrete(2)
         self._rng = np.random.default_rng()
@@ -130,7 +131,8 @@ class Taxed(IncentiveEnv):
     action_feature_size, max_episode_steps = 1, 2
 
     def __init__(self) -> None:
-        self.possible_agents, self.agents = ["a", "b"], []
+        self.possible_agents = ["a", "b"]
+        self.agents: list[str] = []
         self._space = gym.spaces.Box(0.0, 9.0, (1,), np.float32)
         self._choices = gym.spaces.Discrete(4)
         self.state_space = gym.spaces.Box(0.0, 9.0, (3,), np.float32)
@@ -175,29 +177,3 @@ def loop(make: Callable[[], ParallelEnv], num_envs: int = 1, autoreset: bool = F
     env = LoopVectorEnv(make, num_envs, autoreset=autoreset)
     env.reset(0)
     return env
-
-
-def random_actions(env: VectorIncentiveEnv, rng: np.random.Generator) -> list[np.ndarray]:
-    """Uniform actions for each group of discrete actions."""
-    actions = []
-    for group in env.groups:
-        assert isinstance(group.action_space, gym.spaces.Discrete)
-        actions.append(rng.integers(0, int(group.action_space.n), (env.num_envs, len(group.agents))))
-    return actions
-
-
-def snapshot(env: VectorIncentiveEnv) -> dict[str, np.ndarray]:
-    """Copies of all buffers."""
-    names = "state active rewards terminated truncated episode_over was_reset action_types action_features"
-    arrays = {name: getattr(env, name) for name in [*names.split(), "designer_reward"]}
-    arrays |= {f"observations/{g}": o for g, o in enumerate(env.observations)}
-    arrays |= {f"context/{k}": v for k, v in env.context.items()}
-    return {key: np.array(value) for key, value in arrays.items()}
-
-
-def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    """Two snapshots are equal bit for bit, dtypes included."""
-    assert one.keys() == other.keys()
-    for key in one:
-        assert one[key].dtype == other[key].dtype, key
-        np.testing.assert_array_equal(one[key], other[key], err_msg=key)

@@ -79,16 +79,14 @@ def test_decodes_mixed_action_spaces() -> None:
     assert env.action_spaces["central"] == gym.spaces.MultiDiscrete([2, 4, 3, 2, 2, 2, 4])
     env.reset()
     env.step(joint([1, 3, 2, 0, 1, 0, 2]))
-    (received,) = inner.envs[0].received  # type: ignore[attr-defined]
+    (received,) = inner.envs[0].received
     assert {agent: np.asarray(action).tolist() for agent, action in received.items()} == {
         "a": [1, 3],
         "b": 7,
         "c": [0, 1],
         "d": [0, 2],
     }
-    np.testing.assert_array_equal(
-        env.action_features[0, 0], [0, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0]
-    )
+    np.testing.assert_array_equal(env.action_features[0, 0], [0, 1, 0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0])
 
 
 @pytest.mark.parametrize("in_dict", [True, False])
@@ -121,9 +119,7 @@ def test_observes_the_state() -> None:
     agents = ["a", "b"]
     env = CentralizedVectorEnv(
         LoopVectorEnv(
-            lambda: StatefulToy(
-                dict.fromkeys(agents, unit_box()), dict.fromkeys(agents, gym.spaces.Discrete(2))
-            ),
+            lambda: StatefulToy(dict.fromkeys(agents, unit_box()), dict.fromkeys(agents, gym.spaces.Discrete(2))),
             1,
         )
     )

@@ -1,197 +1,206 @@
-"""Escape Room: rules worked by hand, PettingZoo's own tests, and the batched twin step for step."""
+"""Escape Room as a ParallelEnv: every rule by hand, and PettingZoo's own tests."""
 
 from __future__ import annotations
 
+import re
+import warnings
+from typing import Any
+
+import gymnasium as gym
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pettingzoo.test import parallel_api_test, parallel_seed_test, render_test
 from pettingzoo.utils.conversions import parallel_to_aec
-from small_envs import assert_same, random_actions, snapshot
 
-import env_wrappers
-from env_wrappers.escape_room import EscapeRoom, VectorEscapeRoom
-
-L, S, D = 0, 1, 2
+from env_wrappers.escape_room import DOOR, LEVER, START, EscapeRoom
 
 
 def play(env: EscapeRoom, *targets: int) -> tuple[list[float], bool, bool]:
-    """Rewards in order, and whether the episode was terminated or truncated."""
-    _, rewards, ended, cut, _ = env.step({f"agent_{i}": target for i, target in enumerate(targets)})
-    return [rewards[f"agent_{i}"] for i in range(len(targets))], ended["agent_0"], cut["agent_0"]
+    """One step: the rewards in order of the agents, and whether the episode was terminated or truncated."""
+    names = list(env.possible_agents)
+    _, rewards, terminated, truncated, _ = env.step(dict(zip(names, targets, strict=True)))
+    assert len(set(terminated.values())) == len(set(truncated.values())) == 1
+    return [rewards[a] for a in names], terminated[names[0]], truncated[names[0]]
 
 
-def started(n: int, m: int, max_steps: int = 5) -> EscapeRoom:
-    env = EscapeRoom(n, m, max_steps)
-    env.reset()
+def started(n: int, m: int, **config: Any) -> EscapeRoom:
+    """A game after its reset."""
+    env = EscapeRoom(n, m, **config)
+    env.reset(seed=0)
     return env
 
 
-def test_pettingzoo_accepts_it(capsys: pytest.CaptureFixture[str]) -> None:
-    parallel_api_test(EscapeRoom(), num_cycles=50)
-    parallel_seed_test(EscapeRoom, num_cycles=20)
-    # Written for environments that take turns, so it gets one.
-    render_test(lambda render_mode: parallel_to_aec(EscapeRoom(render_mode=render_mode)))
+def test_pettingzoo_api() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parallel_api_test(EscapeRoom(4, 2), num_cycles=50)
+    parallel_seed_test(lambda: EscapeRoom(3, 1), num_cycles=50)
 
 
-def test_the_optimum_of_5_2_in_one_step() -> None:
-    # Two pull (-1 each), three leave (+10 each): 28.
-    assert play(started(5, 2), L, L, D, D, D) == ([-1, -1, 10, 10, 10], True, False)
+def test_pettingzoo_render(capsys: pytest.CaptureFixture[str]) -> None:
+    render_test(lambda render_mode=None: parallel_to_aec(EscapeRoom(3, 1, render_mode=render_mode)))
+    capsys.readouterr()
 
 
-def test_too_few_at_the_lever_keep_the_door_shut() -> None:
-    # One of two pulls: moving costs 1 for everybody who moves, the door pays nothing.
-    assert play(started(3, 2), L, S, D) == ([-1, 0, -1], False, False)
+REWARD_RULES = [
+    # n, m, where they went before, where they go now, rewards
+    pytest.param(3, 2, [START] * 3, [START] * 3, [0, 0, 0], id="staying at the start is free"),
+    pytest.param(3, 2, [START] * 3, [LEVER, START, DOOR], [-1, 0, -1], id="shut door: every move costs 1"),
+    pytest.param(3, 2, [LEVER, START, DOOR], [LEVER, START, DOOR], [0, 0, 0], id="staying anywhere is free"),
+    pytest.param(
+        3, 2, [LEVER, START, DOOR], [START, DOOR, LEVER], [-1, -1, -1], id="too few pull: three moves"
+    ),
+    pytest.param(3, 2, [START] * 3, [LEVER, LEVER, DOOR], [-1, -1, 10], id="open door: +10, pulling costs 1"),
+    pytest.param(3, 2, [LEVER, LEVER, START], [LEVER, LEVER, DOOR], [0, 0, 10], id="pulling again is free"),
+    pytest.param(
+        3, 2, [LEVER, START, DOOR], [LEVER, LEVER, DOOR], [0, -1, 10], id="+10 for waiting at the door"
+    ),
+    pytest.param(3, 1, [START] * 3, [LEVER, DOOR, DOOR], [-1, 10, 10], id="all at the open door earn"),
+    pytest.param(3, 1, [START] * 3, [LEVER, LEVER, DOOR], [-1, -1, 10], id="more pullers than needed"),
+    pytest.param(3, 1, [START, DOOR, START], [LEVER, START, START], [-1, -1, 0], id="open, nobody leaves"),
+    pytest.param(
+        3, 2, [LEVER, LEVER, START], [START, LEVER, DOOR], [-1, 0, -1], id="pulling counts now, not before"
+    ),
+]
 
 
-def test_staying_is_free_everywhere_and_the_open_door_pays_those_who_wait_there() -> None:
+@pytest.mark.parametrize(("n", "m", "before", "after", "rewards"), REWARD_RULES)
+def test_rewards(n: int, m: int, before: list[int], after: list[int], rewards: list[float]) -> None:
+    env = started(n, m)
+    play(env, *before)
+    assert env.agents, "the first step must not end the game in these cases"
+    got, _, _ = play(env, *after)
+    assert got == rewards
+    assert env.designer_reward() == sum(rewards)
+
+
+@pytest.mark.parametrize(("n", "m", "optimum"), [(5, 2, 28), (10, 5, 45), (2, 1, 9)])
+def test_optimum(n: int, m: int, optimum: int) -> None:
+    """m pull and the others leave in the first step; the values are the papers'."""
+    env = started(n, m)
+    play(env, *[LEVER] * m, *[DOOR] * (n - m))
+    assert env.designer_reward() == optimum
+
+
+def test_terminates_only_when_somebody_leaves() -> None:
     env = started(3, 1)
-    assert play(env, S, S, D) == ([0, 0, -1], False, False)
-    assert play(env, S, S, D) == ([0, 0, 0], False, False)  # waits at the shut door
-    assert play(env, L, S, D) == ([-1, 0, 10], True, False)  # it opens: 10 although agent 2 stayed
-
-
-def test_an_open_door_that_nobody_uses_ends_nothing() -> None:
-    env = started(3, 1)
-    assert play(env, L, S, S) == ([-1, 0, 0], False, False)
-    assert play(env, L, S, S) == ([0, 0, 0], False, False)
-    # The door is open in the step in which enough choose the lever, not in the one after.
-    assert play(env, S, S, D) == ([-1, 0, -1], False, False)
-
-
-def test_cut_after_the_last_step_unless_somebody_leaves_in_it() -> None:
-    env = started(2, 1, max_steps=2)
-    assert play(env, S, S)[1:] == (False, False)
-    assert play(env, S, S)[1:] == (False, True)
+    assert play(env, LEVER, START, START)[1:] == (False, False)  # open, but nobody at the door
+    assert env.agents == env.possible_agents
+    assert play(env, START, DOOR, DOOR)[1:] == (False, False)  # at the door, but shut
+    assert play(env, LEVER, DOOR, START)[1:] == (True, False)
     assert env.agents == []
-    env.reset()
-    play(env, S, S)
-    assert play(env, L, D) == ([-1, 10], True, False)
 
 
-def test_observations_begin_with_the_agent_itself() -> None:
+@pytest.mark.parametrize("max_steps", [1, 2, 5])
+def test_truncated_at_max_steps(max_steps: int) -> None:
+    env = started(3, 2, max_steps=max_steps)
+    for _ in range(max_steps - 1):
+        assert play(env, START, START, START)[1:] == (False, False)
+    assert play(env, START, START, START)[1:] == (False, True)
+    assert env.agents == []
+
+
+def test_leaving_in_the_last_step_counts_as_terminated() -> None:
+    env = started(3, 2, max_steps=2)
+    play(env, START, START, START)
+    assert play(env, LEVER, LEVER, DOOR)[1:] == (True, False)
+
+
+def test_reset_starts_anew() -> None:
+    env = started(3, 2, max_steps=2)
+    play(env, LEVER, START, DOOR)
+    play(env, LEVER, START, DOOR)
+    observations, infos = env.reset()
+    assert env.agents == env.possible_agents == list(infos)
+    for row in observations.values():
+        np.testing.assert_array_equal(row, [0, 1, 0] * 3)
+    assert play(env, START, START, START) == ([0, 0, 0], False, False)
+
+
+def test_observations_own_first_then_the_others_in_order() -> None:
     env = started(3, 2)
-    observations = env.step({"agent_0": L, "agent_1": S, "agent_2": D})[0]
-    lever, start, door = np.eye(3)
-    for agent, parts in {
-        "agent_0": (lever, start, door),
-        "agent_1": (start, lever, door),
-        "agent_2": (door, lever, start),
-    }.items():
-        np.testing.assert_array_equal(observations[agent], np.concatenate(parts), err_msg=agent)
-    np.testing.assert_array_equal(env.state(), np.concatenate([lever, start, door]))
+    observations, *_ = env.step({"agent_0": LEVER, "agent_1": START, "agent_2": DOOR})
+    lever, start, door = [1, 0, 0], [0, 1, 0], [0, 0, 1]
+    np.testing.assert_array_equal(observations["agent_0"], lever + start + door)
+    np.testing.assert_array_equal(observations["agent_1"], start + lever + door)
+    np.testing.assert_array_equal(observations["agent_2"], door + lever + start)
+    np.testing.assert_array_equal(env.state(), lever + start + door)
+    assert env.state().dtype == np.float32
     assert env.action_types() == {"agent_0": 0, "agent_1": 1, "agent_2": 2}
-    np.testing.assert_array_equal(env.action_features()["agent_2"], door)
-    assert env.designer_reward() == -2
     assert env.action_type_names == ("lever", "start", "door")
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    n=st.integers(2, 7),
-    data=st.data(),
-    seed=st.integers(0, 2**20),
-    steps=st.integers(1, 6),
-    auto=st.booleans(),
-)
-def test_the_twin_is_identical(n: int, data: st.DataObject, seed: int, steps: int, auto: bool) -> None:
-    config = {"n": n, "m": data.draw(st.integers(1, n - 1)), "max_steps": steps}
-    native = env_wrappers.make_vec("escape_room", 3, autoreset=auto, **config)
-    looped = env_wrappers.make_vec("escape_room", 3, autoreset=auto, backend="loop", **config)
-    assert isinstance(native, VectorEscapeRoom)
-    assert isinstance(looped, env_wrappers.LoopVectorEnv)
-    assert native.groups == looped.groups
-    assert native.action_type_names == looped.action_type_names
-    assert native.max_episode_steps == looped.max_episode_steps
-    rng = np.random.default_rng(seed)
-    for t in range(24):
-        if t in (0, 17):
-            native.reset(seed)
-            looped.reset(seed)
-            assert_same(snapshot(native), snapshot(looped))
-        actions = random_actions(native, rng)
-        native.step(actions)
-        looped.step(actions)
-        assert_same(snapshot(native), snapshot(looped))
+@settings(max_examples=30, deadline=None)
+@given(data=st.data(), n=st.integers(2, 6))
+def test_invariants(data: st.DataObject, n: int) -> None:
+    """Rewards come from the rule, observations lie in their spaces, and an episode ends exactly once."""
+    m = data.draw(st.integers(1, n - 1))
+    env = started(n, m, max_steps=4)
+    before = [START] * n
+    for t in range(1, 5):
+        targets = data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n))
+        rewards, terminated, truncated = play(env, *targets)
+        is_open = targets.count(LEVER) >= m
+        paid = [10 if is_open and b == DOOR else -int(a != b) for a, b in zip(before, targets, strict=True)]
+        assert rewards == paid
+        assert terminated == (is_open and DOOR in targets)
+        assert truncated == (t == 4 and not terminated)
+        assert (env.agents == []) == (terminated or truncated)
+        assert env.state_space.contains(env.state())
+        if not env.agents:
+            break
+        before = targets
 
 
-def test_frozen_copies_ignore_actions_and_report_nothing() -> None:
-    env = VectorEscapeRoom(2, n=2, m=1, max_steps=5)
-    env.reset()
-    env.step([np.array([[L, D], [S, S]])])
-    assert env.episode_over.tolist() == [True, False]
-    last = env.observations[0][0].copy()
-    env.step([np.array([[99, -1], [S, L]])])
-    assert env.episode_over.tolist() == [True, False]
-    assert env.active.tolist() == [[False, False], [True, True]]
-    assert env.rewards.tolist() == [[0, 0], [0, -1]]
-    assert not env.terminated[0].any()
-    assert not env.action_features[0].any()
-    np.testing.assert_array_equal(env.observations[0][0], last)
+def test_human_rendering_prints_one_line_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    env = started(3, 2, render_mode="human")
+    capsys.readouterr()
+    play(env, LEVER, LEVER, DOOR)
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1
+    assert printed.endswith("\n")
+    assert re.search(r"lever: \[0, 1\].*door: \[2\].*open.*reward 8", printed)
 
 
-def test_a_target_that_there_is_not() -> None:
-    env = VectorEscapeRoom(1, n=2, m=1)
-    for bad in (-1, 3):
-        env.reset()
-        with pytest.raises(ValueError, match=rf"escape_room: action {bad} is not one of 0 to 2"):
-            env.step([np.array([[bad, 0]])])
+def test_rgb_array() -> None:
+    env = started(12, 2, render_mode="rgb_array")
+    before = env.render()
+    play(env, *[LEVER] * 6, *[START] * 6)
+    after = env.render()
+    assert isinstance(before, np.ndarray)
+    assert isinstance(after, np.ndarray)
+    assert before.shape == after.shape == (320, 480, 3)
+    assert before.dtype == np.uint8
+    assert (before != after).any()
+    assert EscapeRoom(3, 2).render() is None
 
 
-@pytest.mark.parametrize("autoreset", [False, True])
-def test_a_saved_state_continues_exactly(autoreset: bool) -> None:
-    rng = np.random.default_rng(0)
-    one, other = (VectorEscapeRoom(4, n=3, m=1, autoreset=autoreset) for _ in range(2))
-    one.reset(0)
-    other.reset(1)
-    for _ in range(3):
-        one.step(random_actions(one, rng))
-    saved = one.get_state()
-    futures = [random_actions(one, rng) for _ in range(12)]
-    expected = []
-    for actions in futures:
-        one.step(actions)
-        expected.append(snapshot(one))
-    other.set_state(saved)
-    for actions, then in zip(futures, expected, strict=True):
-        other.step(actions)
-        assert_same(snapshot(other), then)
-    with pytest.raises(ValueError, match=r"state has shape \(4, 3\), expected \(2, 3\)"):
-        VectorEscapeRoom(2, n=3, m=1).set_state(saved)
-
-
-def test_pictures_show_the_door() -> None:
-    native, single = VectorEscapeRoom(1, n=3, m=1), EscapeRoom(3, 1, render_mode="rgb_array")
-    native.reset()
-    single.reset()
-    shut = native.render()
-    np.testing.assert_array_equal(shut, single.render())
-    # Open although nobody leaves.
-    native.step([np.array([[L, S, S]])])
-    play(single, L, S, S)
-    assert (native.render() != shut).any()
-    np.testing.assert_array_equal(native.render(), single.render())
+def test_spaces() -> None:
+    env = EscapeRoom(4, 2)
+    for agent in env.possible_agents:
+        assert env.observation_space(agent) is env.observation_space(agent)
+        assert env.observation_space(agent).shape == (12,)
+        assert env.action_space(agent) == gym.spaces.Discrete(3)
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         ({"n": 1}, "n must be at least 2, got 1"),
-        ({"n": 3, "m": 3}, "m must be between 1 and n - 1 = 2"),
-        ({"m": 0}, "m must be at least 1, got 0"),
-        ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
         ({"n": 2.5}, "n must be a whole number, got 2.5"),
         ({"n": True}, "n must be a whole number, got True"),
-        ({"render_mode": "ansi"}, "render_mode must be human or rgb_array, got 'ansi'"),
+        ({"n": "5"}, "n must be a whole number, got '5'"),
+        ({"n": 3, "m": 3}, "m must be between 1 and n - 1 = 2"),
+        ({"n": 3, "m": 0}, "m must be at least 1, got 0"),
+        ({"m": None}, "m must be a whole number"),
+        ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
+        ({"max_steps": 1.0}, "max_steps must be a whole number"),
+        ({"render_mode": "ascii"}, "render_mode must be human or rgb_array, got 'ascii'"),
     ],
 )
-def test_impossible_games(config: dict[str, object], message: str) -> None:
-    with pytest.raises(ValueError, match=f"escape_room: {message}"):
-        env_wrappers.make("escape_room", **config)
-    with pytest.raises(ValueError, match=f"escape_room: {message}"):
-        env_wrappers.make_vec("escape_room", 2, **config)
-
-
-def test_numpy_numbers_are_numbers() -> None:
-    assert len(EscapeRoom(np.int64(4), np.int32(2)).possible_agents) == 4
+def test_config_errors(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        EscapeRoom(**config)
+    assert str(error.value).startswith("escape_room: ")

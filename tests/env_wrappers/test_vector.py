@@ -114,12 +114,8 @@ def test_matrix_game_twins(
 
 FACTORIES = [
     pytest.param(lambda reset: make_vec("escape_room", 5, reset, n=3, m=1, max_steps=3), id="escape_room"),
-    pytest.param(
-        lambda reset: make_vec("matrix_game", 5, reset, num_rounds=3, memory=True), id="matrix_game"
-    ),
-    pytest.param(
-        lambda reset: make_vec("escape_room", 5, reset, backend="loop", n=3, m=1, max_steps=3), id="loop"
-    ),
+    pytest.param(lambda reset: make_vec("matrix_game", 5, reset, num_rounds=3, memory=True), id="matrix_game"),
+    pytest.param(lambda reset: make_vec("escape_room", 5, reset, backend="loop", n=3, m=1, max_steps=3), id="loop"),
 ]
 Factory = Callable[[bool], VectorIncentiveEnv]
 
@@ -172,9 +168,7 @@ def test_autoreset_takes_a_step_of_its_own(factory: Factory) -> None:
         assert not env.episode_over[over].any()
         for name in STEP_REPORTS:
             assert not getattr(env, name)[over].any(), name
-        np.testing.assert_array_equal(
-            env.active, np.repeat(~env.episode_over[:, None], env.active.shape[1], 1)
-        )
+        np.testing.assert_array_equal(env.active, np.repeat(~env.episode_over[:, None], env.active.shape[1], 1))
         assert not (env.terminated & env.truncated).any()
     assert resets > 0
 
@@ -206,9 +200,7 @@ def test_autoreset_can_be_switched(factory: Factory) -> None:
         ("matrix_game", {"num_rounds": 2}),
     ],
 )
-def test_resume_continues_exactly(
-    name: str, config: dict[str, Any], autoreset: bool, centralized: bool
-) -> None:
+def test_resume_continues_exactly(name: str, config: dict[str, Any], autoreset: bool, centralized: bool) -> None:
     """Another environment that takes over the state in any step goes on identically."""
     env = make_vec(name, 4, autoreset, centralized, **config)
     assert env.resumable
@@ -220,11 +212,12 @@ def test_resume_continues_exactly(
         other.reset(seed=5)
         other.step(actions[-1])  # it may have a past of its own
         state = env.get_state()
+        taken = copy.deepcopy(state)
         other.set_state(state)
+        for name_of_report in STEP_REPORTS:
+            assert not getattr(other, name_of_report).any(), f"{name_of_report} is left from the other's past"
         shown = {"observations", "state", "active", "episode_over", "action_masks"}
-        assert_equal(
-            {k: v for k, v in snapshot(other).items() if k in shown}, {k: snapshot(env)[k] for k in shown}
-        )
+        assert_equal({k: v for k, v in snapshot(other).items() if k in shown}, {k: snapshot(env)[k] for k in shown})
         trace = []
         for row in actions[start : start + 4]:
             other.step(row)
@@ -233,6 +226,7 @@ def test_resume_continues_exactly(
         for row, expected in zip(actions[start : start + 4], trace, strict=True):
             env.step(row)
             assert_equal(snapshot(env), expected, f"from {start}")
+        np.testing.assert_equal(state, taken)  # nor have its own
         env.set_state(state)
         env.step(actions[start])
 
@@ -253,33 +247,6 @@ def test_loop_cannot_be_saved() -> None:
         env.get_state()
     with pytest.raises(NotImplementedError, match="escape_room"):
         env.set_state({})
-
-
-@pytest.mark.parametrize("backend", ["native", "loop"])
-def test_escape_room_picture_of_the_first_copy(backend: str) -> None:
-    """Both backends draw the same picture as the ParallelEnv, also of an open door that nobody uses."""
-    config: dict[str, Any] = {"n": 3, "m": 1, "render_mode": "rgb_array"}
-    single = EscapeRoom(**config)
-    single.reset()
-    env = make_vec("escape_room", 2, backend=backend, **config)
-    env.reset()
-    np.testing.assert_array_equal(env.render(), single.render())
-    for row in ([0, 1, 1], [1, 1, 2], [0, 1, 2]):
-        single.step(dict(zip(single.possible_agents, row, strict=True)))
-        env.step([np.array([row, [1, 1, 1]])])
-        np.testing.assert_array_equal(env.render(), single.render())
-    env.close()
-
-
-def test_no_picture() -> None:
-    env = make_vec("matrix_game", 1)
-    env.reset()
-    with pytest.raises(NotImplementedError, match="matrix_game has no picture"):
-        env.render()
-    loop = make_vec("escape_room", 1, backend="loop")
-    loop.reset()
-    with pytest.raises(NotImplementedError, match=r"escape_room.*render_mode: rgb_array"):
-        loop.render()
 
 
 @pytest.mark.parametrize("num_envs", [0, -1, 1.5, "2", None, True])

@@ -9,9 +9,7 @@ import gymnasium as gym
 import numpy as np
 from pettingzoo import AECEnv, ParallelEnv
 
-StepResult = tuple[
-    dict[str, Any], dict[str, Any], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
-]
+StepResult = tuple[dict[str, Any], dict[str, Any], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
 
 
 def unit_box(size: int = 2) -> gym.spaces.Box:
@@ -109,9 +107,7 @@ class Toy(ParallelEnv):
         return {}
 
 
-def toy(
-    count: int = 3, action_space: Callable[[], gym.Space] = lambda: gym.spaces.Discrete(2), **config: Any
-) -> Toy:
+def toy(count: int = 3, action_space: Callable[[], gym.Space] = lambda: gym.spaces.Discrete(2), **config: Any) -> Toy:
     """A toy whose agents a0, a1, ... have equal spaces."""
     agents = [f"a{i}" for i in range(count)]
     return Toy({a: unit_box() for a in agents}, {a: action_space() for a in agents}, **config)
@@ -131,9 +127,7 @@ class MaskedToy(Toy):
         agents = [f"a{i}" for i in range(count)]
         own: gym.Space = unit_box()
         if in_dict:
-            own = gym.spaces.Dict(
-                {"observation": unit_box(), "action_mask": gym.spaces.MultiBinary(num_actions)}
-            )
+            own = gym.spaces.Dict({"observation": unit_box(), "action_mask": gym.spaces.MultiBinary(num_actions)})
         super().__init__(dict.fromkeys(agents, own), {a: gym.spaces.Discrete(num_actions) for a in agents})
 
     def mask(self, agent: str) -> np.ndarray:
