@@ -52,7 +52,9 @@ def main() -> None:
         for seed in range(arguments.seeds):
             reached, evaluation, steps = seconds_to_target(game, seed)
             shown = "never" if reached is None else f"{reached:5.2f} s"
-            print(f"ER({game.replace('_', ',')}) seed {seed}: {shown}, {steps} env steps (evaluation {evaluation:.2f} s)")
+            print(
+                f"ER({game.replace('_', ',')}) seed {seed}: {shown}, {steps} env steps (evaluation {evaluation:.2f} s)"
+            )
             times.append(reached)
         done = [t for t in times if t is not None]
         report[f"er_{game}_cpu_seconds"] = round(float(np.mean(done)), 3) if len(done) == len(times) else None

@@ -105,7 +105,9 @@ def main() -> None:
         for run in pool.map(train, jobs):
             runs[f"{run['method']}/{run['seed']}"] = run
             net = run["sampled"]["designer_net_return_mean"]
-            print(f"{run['method']} seed {run['seed']}: net {net:.2f} in {run['train_cpu_seconds']:.1f} CPU s", flush=True)
+            print(
+                f"{run['method']} seed {run['seed']}: net {net:.2f} in {run['train_cpu_seconds']:.1f} CPU s", flush=True
+            )
     _write(runs)
     import results_tables
 

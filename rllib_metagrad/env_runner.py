@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import ray
 import torch
+from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.env_runner import EnvRunner
+from ray.rllib.utils import force_list
 from ray.rllib.utils.checkpoints import Checkpointable
 from ray.rllib.utils.metrics import (
     EPISODE_LEN_MEAN,
@@ -80,6 +82,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         self.worker_index: int = int(kwargs.get("worker_index") or 0)
         self._env_creator = kwargs.get("env_creator")
         torch.set_num_threads(self.config.torch_num_threads)
+        self._callbacks = [cls() for cls in force_list(self.config.callbacks_class)]
         self.generator = torch.Generator()
         self._seed_generator()
         self.env: VectorIncentiveEnv | None = None
@@ -109,7 +112,17 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         if self.worker_index == 0 and self.num_workers > 0:
             num_envs = 1
         self.env = build_env(self.config, num_envs, self._env_creator, self.worker_index)
+        self._call_back("on_environment_created", env=self.env, env_context=self.config.env_config)
         self._needs_reset = True
+
+    def _call_back(self, event: str, **kwargs: Any) -> None:
+        """RLlib's callbacks of this event: methods of ``callbacks_class`` and functions of the config."""
+        make_callback(
+            event,
+            callbacks_objects=self._callbacks,
+            callbacks_functions=getattr(self.config, f"callbacks_{event}"),
+            kwargs={"env_runner": self, "metrics_logger": self.metrics, **kwargs},
+        )
 
     def make_module(self) -> None:
         """Builds the functions of policies and designer; their parameters come with :meth:`set_state`."""
@@ -195,11 +208,10 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         if force_reset:
             self._needs_reset = True
             self.statistics.restart()
-        if num_timesteps is None and num_episodes is None:
-            if self.config.batch_mode == "complete_episodes":
-                return [self._attempt(lambda: self._episodes(behaviour))]
-            return [self._attempt(lambda: self._fragment(behaviour))]
         trajectories: list[Trajectory] = []
+        if num_timesteps is None and num_episodes is None:
+            complete = self.config.batch_mode == "complete_episodes"
+            trajectories.append(self._attempt(lambda: (self._episodes if complete else self._fragment)(behaviour)))
         steps = episodes = 0
         while steps < (num_timesteps or 0) or episodes < (num_episodes or 0):
             limit = None if num_episodes is None else num_episodes - episodes
@@ -207,6 +219,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
             trajectories.append(trajectory)
             steps += trajectory.env_steps()
             episodes += trajectory.num_envs
+        self._call_back("on_sample_end", samples=trajectories)
         return trajectories
 
     def behaviour(self, explore: bool, random_actions: bool = False) -> Behaviour:

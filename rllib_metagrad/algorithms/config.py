@@ -12,10 +12,13 @@ from typing import Any, Self
 
 import gymnasium as gym
 import numpy as np
+import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
+from ray.rllib.utils import force_list
 
 from rllib_metagrad.algorithms import config_rules as rules
 from rllib_metagrad.algorithms.config_rules import Rule, value_at
@@ -195,6 +198,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
             raise ValueError(f"batch_mode must be complete_episodes or truncate_episodes, got {self.batch_mode!r}")
         for key in ("num_envs_per_env_runner", "num_env_runners", "num_learners"):
             rules.integer(1 if key == "num_envs_per_env_runner" else 0).check(key, getattr(self, key))
+        self._validate_callbacks()
         envs = self.num_envs_per_env_runner * max(1, self.num_env_runners)
         if self.num_learners > 1 and envs % self.num_learners:
             raise ValueError(
@@ -202,6 +206,18 @@ class IncentiveDesignConfig(AlgorithmConfig):
                 "num_envs_per_env_runner * max(1, num_env_runners) a multiple of it"
             )
         super().validate()
+
+    def _validate_callbacks(self) -> None:
+        """Batched runners have no episode objects to hand to callbacks: say so instead of never calling them."""
+        for event in ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end"):
+            given = [f for f in force_list(getattr(self, f"callbacks_{event}")) if f is not None]
+            base = getattr(RLlibCallback, event)
+            overriding = [c for c in force_list(self.callbacks_class) if getattr(c, event, base) is not base]
+            if given or overriding:
+                raise ValueError(
+                    f"callbacks: {event} is never called, as whole batches of episodes are sampled at once; use "
+                    "on_sample_end, which receives the trajectories"
+                )
 
     def name(self) -> str:
         """The algorithm's name."""
@@ -230,8 +246,13 @@ class IncentiveDesignConfig(AlgorithmConfig):
         return make_stacks(spec, self.policy_of)
 
     def make_policy(self, stack: Stack) -> StackedPolicy:
-        """The functions of one stack's policies."""
-        return stack.make_policy(self._network("agent_network"), critic=self.agent_loss != "pg")
+        """The functions of one stack's policies; ``policies_to_train`` says which of them learn."""
+        policy = stack.make_policy(self._network("agent_network"), critic=self.agent_loss != "pg")
+        chosen = self.policies_to_train
+        if chosen is not None:
+            learns = [chosen(p, None) if callable(chosen) else p in chosen for p in stack.policy_ids]
+            policy.trainable = torch.tensor([[float(yes)] for yes in learns])
+        return policy
 
     def designer_settings(self) -> DesignerSettings:
         """What the designer is."""

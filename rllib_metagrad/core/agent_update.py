@@ -53,6 +53,11 @@ class Policy(Protocol):
         ...
 
     @property
+    def trainable(self) -> Tensor | None:
+        """``[P, 1]`` 1 for policies that learn and 0 for frozen ones, or None if all learn."""
+        ...
+
+    @property
     def shares_trunk(self) -> bool:
         """Whether the critic's loss moves parameters that the actor uses."""
         ...
@@ -94,10 +99,11 @@ class AgentSettings:
     target_tau: float | None = None
 
     def lr_scale(self, policy: Policy) -> Tensor | None:
-        """``[D]`` factors that give the critic its own rate."""
+        """Factors on the learning rate, ``[D]`` or ``[P, D]``: the critic's own rate, zero for frozen policies."""
         if self.critic_lr is None or not policy.has_critic:
-            return None
-        return torch.where(policy.critic_only, self.critic_lr / self.optimizer.lr, 1.0)
+            return policy.trainable
+        scale = torch.where(policy.critic_only, self.critic_lr / self.optimizer.lr, 1.0)
+        return scale if policy.trainable is None else policy.trainable * scale
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def step(
         theta: ``[P, D]``.
         grad: ``[P, D]``, gradient of a loss.
         state: of the same rule.
-        lr_scale: ``[D]`` factors on the learning rate (a critic's own rate), or None.
+        lr_scale: factors on the learning rate that broadcast to ``[P, D]`` (a critic's own rate), or None.
         second_moment: replaces ``adam``'s new second moment. Finite differences of ``adam`` use it, as its
             derivative takes that moment as given.
 

@@ -100,6 +100,8 @@ class IncentiveLearner(TorchLearner):
         self.designer = self.config.make_designer(self.env_spec)
         for policy in self.policies:
             policy.critic_only = policy.critic_only.to(self._device)
+            if policy.trainable is not None:
+                policy.trainable = policy.trainable.to(self._device)
         # All learners draw the same minibatches and the same start from one seed.
         seed = secrets.randbits(63) if self.config.seed is None else int(self.config.seed)
         mixed = np.random.SeedSequence([seed, 104729]).generate_state(1, np.uint64)[0]

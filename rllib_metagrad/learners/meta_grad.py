@@ -91,7 +91,7 @@ class MetaGradLearner(DesignerLearner):
         tau = past.trajectory
         eta = eta.detach().requires_grad_()
         outputs = self.incentive_outputs(eta, tau)
-        incentives = self.designer.mechanism.incentives(outputs, tau)
+        rewards = self.designer.mechanism.rewards(outputs, tau)
         replicas = tuple(
             replicate(
                 self.config.meta_gradient,
@@ -99,7 +99,7 @@ class MetaGradLearner(DesignerLearner):
                 past.states[i],
                 tau,
                 tau.groups[i],
-                tau.rewards + incentives,
+                rewards,
                 past.settings,
                 past.minibatches[i],
                 self.reduction,
@@ -109,7 +109,8 @@ class MetaGradLearner(DesignerLearner):
         outer = self.outer_gradient(self.outer_parameters(past, replicas), validation, advantages)
         through_agents = torch.stack([replica.pull_back(v) for replica, v in zip(replicas, outer, strict=True)]).sum()
 
-        per_step = (outputs if self.config.designer_cost == "outputs" else incentives).sum(-1)
+        realised = self.config.designer_cost == "realised"
+        per_step = (self.designer.mechanism.incentives(outputs, tau) if realised else outputs).sum(-1)
         cost = losses.incentive_cost(per_step, tau.stepped, tau.over, self.config.gamma, self.reduction)
         (meta,) = torch.autograd.grad(through_agents, eta, retain_graph=True)
         (of_cost,) = torch.autograd.grad(cost, eta)
@@ -154,7 +155,9 @@ class MetaGradLearner(DesignerLearner):
             return False
         clip = config.designer_grad_clip
         if config.designer_cost_lr is None:
-            self.eta.step(gradient.meta + coeff * gradient.cost, self.optimizer(config.designer_lr, clip, config.designer_eps))
+            self.eta.step(
+                gradient.meta + coeff * gradient.cost, self.optimizer(config.designer_lr, clip, config.designer_eps)
+            )
         else:
             self.eta.step(gradient.meta, self.optimizer(config.designer_lr, clip, config.designer_eps))
             cost = Parameter(self.eta.value, self.cost_optimizer)

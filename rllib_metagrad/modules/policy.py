@@ -56,6 +56,7 @@ class StackedPolicy:
         self.distribution = make_distribution(action_space)
         self.has_critic = critic
         self.initial_log_std = initial_log_std
+        self.trainable: Tensor | None = None
         outputs = self.distribution.num_outputs
         self.shares_trunk = critic and settings.share_trunk
         if self.shares_trunk:

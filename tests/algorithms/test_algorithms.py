@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
+from ray.rllib.policy.policy import PolicySpec
 
 from rllib_metagrad.algorithms import ALGORITHMS, MetaGrad, get_config_class
 from rllib_metagrad.evaluation import evaluate
@@ -105,6 +107,48 @@ def test_third_party_environments_train_without_code(env_config: dict[str, Any],
     algorithm.stop()
     assert results[-1]["env_runners"]["episode_len_mean"] == 6
     assert np.isfinite(results[-1]["learners"]["designer"]["meta_gradient_norm"])
+
+
+def test_frozen_policies_stay_as_they_are_and_the_replica_knows() -> None:
+    algorithm = make(
+        policies={f"agent_{i}": PolicySpec() for i in range(3)},
+        policy_mapping_fn=lambda agent, *args, **kwargs: agent,
+        policies_to_train=["agent_0", "agent_2"],
+        agent_loss="actor_critic",
+        agent_optimizer="adam",
+    )
+    before = algorithm.learner_group._learner.agents[0].theta
+    gaps = [algorithm.train()["learners"]["designer"].get("replica_gap", 0.0) for _ in range(3)]
+    after = algorithm.learner_group._learner.agents[0].theta
+    algorithm.stop()
+    moved = (after != before).any(1).tolist()
+    assert moved == [True, False, True]
+    assert max(gaps) <= 1e-6
+
+
+def test_callbacks_see_environments_and_trajectories() -> None:
+    calls: list[str] = []
+
+    class Watch(RLlibCallback):
+        def on_environment_created(self, *, env: Any, **kwargs: Any) -> None:
+            calls.append(f"created {env.num_envs}")
+
+        def on_sample_end(self, *, samples: Any, metrics_logger: Any, **kwargs: Any) -> None:
+            calls.append(f"sampled {samples[0].num_envs}")
+            metrics_logger.log_value("my_metric", 7.0, reduce="mean")
+
+    algorithm = make(callbacks=Watch)
+    result = algorithm.train()
+    algorithm.stop()
+    assert calls == ["created 8", "sampled 8"]
+    assert result["env_runners"]["my_metric"] == 7.0
+
+    class Episodes(RLlibCallback):
+        def on_episode_end(self, **kwargs: Any) -> None:
+            """Would never be called."""
+
+    with pytest.raises(ValueError, match="on_episode_end is never called"):
+        make(callbacks=Episodes)
 
 
 def test_agents_that_die_early_train_in_fragments_of_long_episodes() -> None:

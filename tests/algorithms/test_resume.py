@@ -70,4 +70,6 @@ def test_resume_is_exact(tmp_path: Path, kind: str) -> None:
     resumed = run("resume", tmp_path / "checkpoint", kind)
     assert resumed["digest"] == whole["digest"]
     assert resumed["steps"] == whole["steps"]
-    assert json.dumps(resumed["rows"], sort_keys=True) == json.dumps(whole["rows"], sort_keys=True)  # NaN equals NaN this way
+    assert json.dumps(resumed["rows"], sort_keys=True) == json.dumps(
+        whole["rows"], sort_keys=True
+    )  # NaN equals NaN this way

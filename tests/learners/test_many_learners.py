@@ -66,13 +66,16 @@ def test_two_learners_equal_one(kind: type[IncentiveDesignConfig], agents: dict[
     two = updates(config.copy(copy_frozen=False).learners(num_learners=2), trajectories)
     start = updates(config, [])
     for group_one, group_two, group_start in zip(
-        [*one["agents"], one["designer"]], [*two["agents"], two["designer"]], [*start["agents"], start["designer"]], strict=True
+        [*one["agents"], one["designer"]],
+        [*two["agents"], two["designer"]],
+        [*start["agents"], start["designer"]],
+        strict=True,
     ):
         moved = np.abs(group_one - group_start).max(initial=0.0)
         # Relative to how far the updates went; float32 leaves about 1e-7 of the parameters' size. Adam divides by
         # the root of second moments near zero, so it enlarges the rounding of gradients near zero.
         relative = 1e-4 if config.agent_optimizer == "adam" else 1e-5
-        assert np.abs(group_one - group_two).max(initial=0.0) <= relative * moved + 2e-7
+        assert np.abs(group_one - group_two).max(initial=0.0) <= relative * moved + 2e-6
 
 
 def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
