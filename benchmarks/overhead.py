@@ -125,7 +125,9 @@ def main() -> None:
     arguments = parser.parse_args()
     common.start_ray()
     config, _ = common.load(CONFIG, seed=0, evaluation_interval=None)
-    assert config.agent_num_epochs == 1 and config.designer_cost_lr is None and config.designer_baseline == "mean"
+    assert config.agent_num_epochs == 1
+    assert config.designer_cost_lr is None
+    assert config.designer_baseline == "mean"
     algorithm = common.build(config)
     bare = BareLoop(algorithm)
     per_train = config.num_updates_per_iteration

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
 _BEGIN, _END = "<!-- begin {} -->", "<!-- end {} -->"
@@ -44,7 +44,8 @@ def write(
         cpu, _ = mean_and_error([run["train_cpu_seconds"] for run in found])
         rows.append(
             f"| `{method}` | {len(found)} | {column('designer_net_return')} | {column('designer_return')} | "
-            f"{column('incentives_paid')} | {column('designer_net_return', 'greedy')} | {min(net):.2f} | {hits} | {cpu:.1f} |"
+            f"{column('incentives_paid')} | {column('designer_net_return', 'greedy')} | {min(net):.2f} | {hits} | "
+            f"{cpu:.1f} |"
         )
         summary[method] = {"net": round(mean, 3), "se": round(error, 3), "worst": round(min(net), 3), "seeds": len(net)}
     _replace(docs / "results.md", "escape_room", "\n".join(rows))

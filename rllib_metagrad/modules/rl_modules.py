@@ -108,7 +108,7 @@ class DesignerModule(RowModule):
         self.hold(*layouts)
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        """Incentives ``[n, U]`` for states ``[n, *state]`` and joint actions ``[n, N * F]`` under ``action_features``."""
+        """Incentives ``[n, U]`` for states ``[n, *state]`` and joint actions ``[n, N * F]`` (``action_features``)."""
         step = self.designer.act(
             self.read(self.designer.parameters),
             torch.as_tensor(batch[Columns.OBS]),

@@ -212,8 +212,7 @@ def test_checkpointed_policies_act_alone(tmp_path: Path) -> None:
 def test_nan_stops_with_the_batch_saved_or_is_skipped() -> None:
     algorithm = make(agent_lr=1e38, agent_loss="pg")
     with pytest.raises(NonFiniteError, match=r"NaN or infinity in the update of .*batch is saved in (\S+)"):
-        for _ in range(4):
-            algorithm.train()
+        _ = [algorithm.train() for _ in range(4)]
     assert list(Path(algorithm.logdir).glob("non_finite_batch_*.pt"))
     algorithm.stop()
     skipping = make(agent_lr=1e38, agent_loss="pg", nan_policy="skip")
