@@ -104,11 +104,11 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
         for run in pool.map(train, jobs):
             runs[f"{run['method']}/{run['seed']}"] = run
+            _write(runs)
             net = run["sampled"]["designer_net_return_mean"]
             print(
                 f"{run['method']} seed {run['seed']}: net {net:.2f} in {run['train_cpu_seconds']:.1f} CPU s", flush=True
             )
-    _write(runs)
     import results_tables
 
     print(json.dumps(results_tables.write(runs, METHODS, FIGURES, DOCS)))

@@ -36,6 +36,7 @@ class MetaGradConfig(LearningDesignerConfig):
         "agent_model": rules.choice("oracle", "cloned"),
         "cloning_lr": rules.number(0, above=True),
         "cloning_steps": rules.integer(1),
+        "cloning_grad_clip": rules.number(0, above=True, none=True),
         "designer_cost": rules.choice("realised", "outputs"),
         "designer_cost_coeff": rules.schedule(0),
         "designer_cost_lr": rules.schedule(0, none=True),
@@ -49,6 +50,7 @@ class MetaGradConfig(LearningDesignerConfig):
         self.agent_model = "oracle"
         self.cloning_lr = 1e-2
         self.cloning_steps = 10
+        self.cloning_grad_clip: float | None = 1.0
         self.designer_cost = "realised"
         self.designer_cost_coeff: Any = 1.0
         self.designer_cost_lr: Any = None

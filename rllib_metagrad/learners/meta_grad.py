@@ -64,7 +64,7 @@ class MetaGradLearner(DesignerLearner):
             return
         past = self.last_update
         if self.clones is not None:
-            past = replace(past, states=self._clone(past.trajectory))
+            past = self._of_clones(past)
         start = self.eta.value
         for epoch in range(self.config.designer_num_epochs):
             # The gradient belongs to the eta that was in force; with several epochs its base point moves along.
@@ -176,6 +176,17 @@ class MetaGradLearner(DesignerLearner):
         self.log(("designer", "replica_gap"), gap, reduce="max")
 
     # -- agents that cannot be opened (section 4.2) -----------------------------------------------------
+
+    def _of_clones(self, past: AgentsUpdate) -> AgentsUpdate:
+        """The same update, made by the surrogates.
+
+        Its gradient is clipped: for a surrogate the data is off-policy, and an action that it deems all but
+        impossible, once seen with a negative advantage, drives its logits to infinity within a few updates.
+        """
+        limits = [x for x in (past.settings.optimizer.grad_clip, self.config.cloning_grad_clip) if x is not None]
+        optimizer = replace(past.settings.optimizer, grad_clip=min(limits, default=None))
+        settings = replace(past.settings, optimizer=optimizer)
+        return replace(past, states=self._clone(past.trajectory), settings=settings)
 
     def _clone(self, trajectory: Trajectory) -> tuple[AgentState, ...]:
         """Behavioural cloning: fits the surrogates to what agents were seen to do, and returns their states."""
