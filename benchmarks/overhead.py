@@ -9,6 +9,7 @@ sides do the same arithmetic from the same start; the script checks that they en
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class BareLoop:
         learner, runner = algorithm.learner_group._learner, algorithm.env_runner  # type: ignore[attr-defined]
         self.config = learner.config
         self.policy, self.designer = learner.policies[0], learner.designer
-        self.state, self.eta = learner.agents[0], learner.eta
+        self.state, self.eta = learner.agents[0], dataclasses.replace(learner.eta)
         generator = torch.Generator()
         generator.set_state(runner.generator.get_state())
         env = common_env(self.config)
@@ -78,7 +79,7 @@ class BareLoop:
         t, b = tau.stepped.shape
         outputs = self.designer.outputs(eta, tau.states[:-1].flatten(0, 1), tau.action_features.flatten(0, 1))
         incentives = mechanism.incentives(outputs.reshape(t, b, -1), tau)
-        rewards = tau.rewards + incentives
+        rewards = mechanism.rewards(outputs.reshape(t, b, -1), tau)
         replica = replicate("mixed", policy, state, tau, tau.groups[0], rewards, settings, [None], ONE)
 
         leaf = replica.theta_hat.detach().requires_grad_()
@@ -87,7 +88,7 @@ class BareLoop:
         log_probs = policy.log_probs(leaf, observations, actions, masks, validation.epsilon)
         joint = (log_probs.reshape(active.shape) * active).sum((0, 3))
         weights = losses.weights_of(validation.stepped, ONE, dim=(0, 1))
-        (v,) = torch.autograd.grad((weights * -joint * advantages).sum(), leaf)
+        (v,) = torch.autograd.grad((weights * (-joint * advantages)).sum(), leaf)
 
         cost = losses.incentive_cost(incentives.sum(-1), tau.stepped, tau.over, config.gamma, ONE)
         (meta,) = torch.autograd.grad(replica.pull_back(v), eta, retain_graph=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Sequence
@@ -119,7 +120,7 @@ class IncentiveLearner(TorchLearner):
         self.build_designer()
         self.last_update: AgentsUpdate | None = None
         self._env_steps = 0
-        self._sums: dict[tuple[str, ...], Any] = {}
+        self._logged: dict[tuple[tuple[str, ...], str], list[Any]] = {}
         self._mark_modules_read()
         self._parameters_built = True
 
@@ -212,7 +213,8 @@ class IncentiveLearner(TorchLearner):
 
     def _finite(self, who: str, *tensors: Tensor) -> bool:
         """Whether all are finite; if not, raises or counts, as ``nan_policy`` says."""
-        if all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
+        # A sum is NaN or infinite as soon as one summand is, and costs a third of an elementwise check.
+        if all(math.isfinite(tensor.sum()) for tensor in tensors):
             return True
         if self.config.nan_policy == "error":
             raise NonFiniteError(
@@ -225,25 +227,26 @@ class IncentiveLearner(TorchLearner):
     # -- metrics ----------------------------------------------------------------------------------------
 
     def log(self, key: tuple[str, ...], value: Any, reduce: str = "mean") -> None:
-        """Adds to a metric (tensors are read only when reporting)."""
-        total, count, _ = self._sums.get(key, (0.0, 0, reduce))
-        total = max(total, value) if reduce == "max" else total + value
-        self._sums[key] = (total, count + 1, reduce)
+        """Notes a value of a metric; tensors are read, and values reduced, only when reporting."""
+        self._logged.setdefault((key, reduce), []).append(value)
 
     def report(self) -> Any:
         """Metrics since the last report, in RLlib's form."""
-        for key, (total, count, how) in self._sums.items():
-            values = torch.as_tensor(total).reshape(-1).tolist()
+        trained = 0.0
+        for (key, how), noted in self._logged.items():
+            values = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in noted])
+            reduced = {"mean": values.mean, "sum": values.sum, "max": values.amax}[how](0).reshape(-1).tolist()
             if key[0] == "agents":
                 stack = self.stacks[int(key[1])]
                 names = [("agents", policy_id, *key[2:]) for policy_id in stack.policy_ids]
             else:
                 names = [key]
-            for name, value in zip(names, values, strict=True):
-                self.metrics.log_value(name, value / count if how == "mean" else value, reduce=how)
-        trained = self._sums.get((ALL_MODULES, NUM_ENV_STEPS_TRAINED), (0, 0, ""))[0]
+            for name, value in zip(names, reduced, strict=True):
+                self.metrics.log_value(name, value, reduce=how)
+            if key == (ALL_MODULES, NUM_ENV_STEPS_TRAINED):
+                trained = reduced[0]
         self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), trained, reduce="lifetime_sum")
-        self._sums = {}
+        self._logged = {}
         return self.metrics.reduce()
 
     # -- state ------------------------------------------------------------------------------------------
