@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 import torch
-from conftest import Problem, make_problem
+from problems import Problem, make_problem
 from torch import Tensor
 
 from rllib_metagrad.core.agent_update import AgentSettings, update

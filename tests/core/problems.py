@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import gymnasium as gym
-import pytest
 import torch
 from torch import Tensor
 
@@ -96,12 +95,3 @@ def make_problem(
     target = theta + 0.01 if settings.target_tau is not None else None
     eta = torch.randn(OBS * ACTIONS, generator=g, dtype=dtype)
     return Problem(policy, AgentState(theta, moments, target), trajectory, eta)
-
-
-@pytest.fixture
-def one_env_slice() -> slice:
-    """The last two environments, as a shard of three learners has them."""
-    return slice(4, 6)
-
-
-__all__ = ["Problem", "make_problem", "replace"]
