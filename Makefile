@@ -5,7 +5,7 @@ CONFIG ?= tuned_configs/escape_room/metagrad_5_2.yaml
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test lint
+.PHONY: help install train test integration lint
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1 | /' | column -t -s '|'
@@ -25,6 +25,9 @@ train: $(STAMP)  ## train Escape Room ER(5,2) (CONFIG=... for another YAML)
 
 test: $(STAMP)  ## the quick tests
 	$(BIN)/python -m pytest -m "not slow and not integration" tests
+
+integration: $(STAMP)  ## the tests that start Ray and whole commands (about five minutes)
+	$(BIN)/python -m pytest -m "integration and not slow" tests
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -83,6 +83,12 @@ def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
     config = make_config(MetaGradConfig, loss="pg")
     trajectories = sampled(config, 2)
 
+    # A closure, so that it travels to the learners by value.
+    def meta_gradient(learner: Any, validation: Trajectory) -> np.ndarray:
+        past = learner.last_update
+        advantages = learner.designer_advantages(validation, validation.designer_rewards)
+        return learner.eta_gradient(past, past.eta, validation, advantages).meta.numpy()  # type: ignore[no-any-return]
+
     def gradient(settings: IncentiveDesignConfig) -> list[np.ndarray]:
         algorithm = settings.build_algo()
         learners = max(1, settings.num_learners)
@@ -91,12 +97,12 @@ def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
         shards = [validation.shard(i, learners) for i in range(learners)]
         if settings.num_learners:
             refs = [
-                worker.apply.remote(_meta_gradient, shard)
+                worker.apply.remote(meta_gradient, shard)
                 for worker, shard in zip(algorithm.learner_group._workers, shards, strict=True)
             ]
             result = ray.get(refs)
         else:
-            result = [_meta_gradient(algorithm.learner_group._learner, shards[0])]
+            result = [meta_gradient(algorithm.learner_group._learner, shards[0])]
         algorithm.stop()
         return result
 
@@ -104,9 +110,3 @@ def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
     both = gradient(config.copy(copy_frozen=False).learners(num_learners=2))
     np.testing.assert_array_equal(both[0], both[1])
     assert np.linalg.norm(both[0] - one) <= 1e-6 * np.linalg.norm(one)
-
-
-def _meta_gradient(learner: Any, validation: Trajectory) -> np.ndarray:
-    past = learner.last_update
-    advantages = learner.designer_advantages(validation, validation.designer_rewards)
-    return learner.eta_gradient(past, past.eta, validation, advantages).meta.numpy()  # type: ignore[no-any-return]
