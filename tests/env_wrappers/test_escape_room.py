@@ -49,20 +49,14 @@ REWARD_RULES = [
     pytest.param(3, 2, [START] * 3, [START] * 3, [0, 0, 0], id="staying at the start is free"),
     pytest.param(3, 2, [START] * 3, [LEVER, START, DOOR], [-1, 0, -1], id="shut door: every move costs 1"),
     pytest.param(3, 2, [LEVER, START, DOOR], [LEVER, START, DOOR], [0, 0, 0], id="staying anywhere is free"),
-    pytest.param(
-        3, 2, [LEVER, START, DOOR], [START, DOOR, LEVER], [-1, -1, -1], id="too few pull: three moves"
-    ),
+    pytest.param(3, 2, [LEVER, START, DOOR], [START, DOOR, LEVER], [-1, -1, -1], id="too few pull: three moves"),
     pytest.param(3, 2, [START] * 3, [LEVER, LEVER, DOOR], [-1, -1, 10], id="open door: +10, pulling costs 1"),
     pytest.param(3, 2, [LEVER, LEVER, START], [LEVER, LEVER, DOOR], [0, 0, 10], id="pulling again is free"),
-    pytest.param(
-        3, 2, [LEVER, START, DOOR], [LEVER, LEVER, DOOR], [0, -1, 10], id="+10 for waiting at the door"
-    ),
+    pytest.param(3, 2, [LEVER, START, DOOR], [LEVER, LEVER, DOOR], [0, -1, 10], id="+10 for waiting at the door"),
     pytest.param(3, 1, [START] * 3, [LEVER, DOOR, DOOR], [-1, 10, 10], id="all at the open door earn"),
     pytest.param(3, 1, [START] * 3, [LEVER, LEVER, DOOR], [-1, -1, 10], id="more pullers than needed"),
     pytest.param(3, 1, [START, DOOR, START], [LEVER, START, START], [-1, -1, 0], id="open, nobody leaves"),
-    pytest.param(
-        3, 2, [LEVER, LEVER, START], [START, LEVER, DOOR], [-1, 0, -1], id="pulling counts now, not before"
-    ),
+    pytest.param(3, 2, [LEVER, LEVER, START], [START, LEVER, DOOR], [-1, 0, -1], id="pulling counts now, not before"),
 ]
 
 
