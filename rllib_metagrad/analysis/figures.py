@@ -9,11 +9,21 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rllib_metagrad.analysis import style
-from rllib_metagrad.analysis.runs import CPU_SECONDS, ENV_STEPS, Curve, Group, curve
+from rllib_metagrad.analysis.runs import (
+    CPU_SECONDS,
+    ENV_STEPS,
+    EPISODE_RETURN,
+    EVALUATION,
+    NET,
+    PAID,
+    RETURN,
+    TRAINING,
+    Curve,
+    Group,
+    curve,
+)
+from rllib_metagrad.analysis.sweep import best_first, sweep
 
-TRAINING, EVALUATION = "env_runners/", "evaluation/env_runners/"
-RETURN, PAID, NET = "designer_return_mean", "incentives_paid_mean", "designer_net_return_mean"
-EPISODE_RETURN = "episode_return_mean"
 STEPS_LABEL = "env steps"
 MAX_COLUMNS = 4
 MAX_ACTION_TYPES = 8
@@ -33,16 +43,6 @@ class Panel:
 
 def _has(groups: Sequence[Group], metric: str) -> bool:
     return any(metric in group.metrics() for group in groups)
-
-
-def _legend(figure: Figure, axes: np.ndarray, groups: Sequence[Group]) -> None:
-    """Which line is which, and how many seeds are behind it."""
-    style.legend_below(figure, axes[0, 0], columns=3 if max(len(g.label) for g in groups) > 25 else 4)
-
-
-def _name(group: Group) -> str:
-    seeds = len(group.trials)
-    return f"{group.label} ({seeds} seed{'s' if seeds > 1 else ''})"
 
 
 # -- returns -----------------------------------------------------------------------------------------------
@@ -65,21 +65,25 @@ def returns(groups: Sequence[Group]) -> Figure | None:
     both = False
     for panel, ax in zip(shown, axes.flat, strict=True):
         for index, group in enumerate(groups):
-            look = style.line_style(index)
+            look = style.run_style(index, group.title)
             training = curve(group, TRAINING + panel.metric, panel.x)
             evaluation = curve(group, EVALUATION + panel.metric, panel.x)
-            name = _name(group)
+            if style.is_other(index):
+                line = training if evaluation is None else evaluation
+                if line is not None:
+                    style.draw(ax, line, band=False, **look)
+                continue
             if training is not None:
                 pale = evaluation is not None
                 both = both or pale
-                emphasis = {"alpha": 0.4, "linewidth": 1.0} if pale else {}
-                style.draw(ax, training, label=None if pale else name, **look, **emphasis)
+                emphasis = {"alpha": 0.4, "linewidth": 1.0, "label": None} if pale else {}
+                style.draw(ax, training, **{**look, **emphasis})
             if evaluation is not None:
-                style.draw(ax, evaluation, label=name, **look)
+                style.draw(ax, evaluation, **look)
         ax.set_title(panel.title)
         ax.set_ylabel(panel.unit)
         style.finish_x(ax, panel.x_label)
-    _legend(figure, axes, groups)
+    style.legend_below(figure)
     _explain(figure, groups, "Strong: evaluation without exploration. Pale: training." if both else "")
     return figure
 
@@ -88,7 +92,7 @@ def _explain(figure: Figure, groups: Sequence[Group], text: str) -> None:
     if any(len(group.trials) > 1 for group in groups):
         text = f"{text} Bands: one standard error across seeds.".strip()
     if text:
-        figure.suptitle(text, x=0.01, ha="left", fontsize=8.5, color="#555555")
+        style.note(figure, text)
 
 
 # -- incentives by action type (Figure 1d of the paper) ----------------------------------------------------
@@ -126,13 +130,13 @@ def _lines_by_name(groups: Sequence[Group], rows: Sequence[tuple[str, str, str]]
         return None
     notes = []
     if len(columns) > MAX_COLUMNS:
-        notes.append(f"The first {MAX_COLUMNS} of {len(columns)} runs.")
-        columns = columns[:MAX_COLUMNS]
-    if len(columns) == 1:
-        figure, axes = style.panels(1, len(rows), width=4.3, height=3.2)
-        axes = axes.T
-    else:
-        figure, axes = style.panels(len(rows), len(columns), width=4.3, height=2.7)
+        notes.append(f"The best {MAX_COLUMNS} of {len(columns)} runs.")
+        best = best_first(columns)[:MAX_COLUMNS]
+        columns = [group for group in columns if group in best]
+    alone = len(columns) == 1
+    across, height = (len(rows), 3.2) if alone else (len(columns), 2.7)
+    figure, axes = style.panels(1 if alone else len(rows), across, width=4.3, height=height)
+    axes = axes.T if alone else axes
     names = sorted({n for group in columns for prefix, _, _ in rows for n in _names(group, prefix)}, key=_natural)
     if at_most is not None and len(names) > at_most:
         notes.append(f"The {at_most} largest of {len(names)}.")
@@ -149,7 +153,8 @@ def _lines_by_name(groups: Sequence[Group], rows: Sequence[tuple[str, str, str]]
                     continue
                 style.draw(ax, line, color=colours[name], label=name)
                 ends.setdefault((row, column), []).append((line.x[-1], line.mean[-1], name, colours[name]))
-            ax.set_title(f"{title}: {_name(group)}" if len(columns) > 1 or len(groups) > 1 else title)
+            text = f"{title}: {group.title}" if len(groups) > 1 else title
+            style.set_title(ax, text, figure.get_figwidth() / across)
             ax.set_ylabel(unit)
             style.finish_x(ax, STEPS_LABEL)
     if len(columns) > 1:
@@ -159,7 +164,7 @@ def _lines_by_name(groups: Sequence[Group], rows: Sequence[tuple[str, str, str]]
         for (row, column), lines in ends.items():
             style.label_line_ends(axes[row, column], lines)
     else:
-        style.legend_below(figure, axes[0, 0], columns=8)
+        style.legend_below(figure, columns=8)
     _explain(figure, columns, " ".join(notes))
     return figure
 
@@ -221,7 +226,7 @@ def learner(groups: Sequence[Group]) -> Figure | None:
     figure, axes = style.panels(-(-len(drawn) // columns), columns)
     for (panel, lines), ax in zip(drawn, axes.flat, strict=False):
         for index, line in lines:
-            style.draw(ax, line, label=_name(groups[index]), **style.line_style(index))
+            style.draw(ax, line, band=not style.is_other(index), **style.run_style(index, groups[index].title))
         if panel.log and all((line.mean > 0).any() for _, line in lines):
             ax.set_yscale("log", nonpositive="mask")
         ax.set_title(panel.title)
@@ -229,7 +234,7 @@ def learner(groups: Sequence[Group]) -> Figure | None:
         style.finish_x(ax, STEPS_LABEL)
     for ax in list(axes.flat)[len(drawn) :]:
         ax.set_axis_off()
-    _legend(figure, axes, groups)
+    style.legend_below(figure)
     _explain(figure, groups, "")
     return figure
 
@@ -252,6 +257,7 @@ def _over_policies(group: Group, metric: str) -> Curve | None:
 
 FIGURES: dict[str, tuple[str, Callable[[Sequence[Group]], Figure | None]]] = {
     "returns": ("Returns", returns),
+    "sweep": ("Sweep", sweep),
     "incentives_by_action": ("Incentives by action type", incentives_by_action),
     "agents": ("Agents", agents),
     "learner": ("Learner", learner),

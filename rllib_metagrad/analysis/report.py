@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import math
 import pathlib
 from collections.abc import Sequence
@@ -17,19 +16,27 @@ from rllib_metagrad.analysis import figures, style
 from rllib_metagrad.analysis.runs import (
     CPU_SECONDS,
     ENV_STEPS,
+    EPISODE_RETURN,
+    EVALUATION,
     ITERATION,
+    NET,
+    PAID,
+    RETURN,
+    TRAINING,
     Estimate,
     Group,
     TrialRun,
     group_trials,
     load_runs,
+    short,
 )
+from rllib_metagrad.analysis.sweep import OUTCOMES, outcome_of, with_codes
 
 PAGE = "index.html"
 _OUTCOMES = (
-    (figures.RETURN, "designer return"),
-    (figures.PAID, "incentives paid"),
-    (figures.NET, "net"),
+    (RETURN, "designer return"),
+    (PAID, "incentives paid"),
+    (NET, "net"),
 )
 
 
@@ -53,7 +60,7 @@ def write_report(folders: Sequence[pathlib.Path], target: pathlib.Path, labels: 
         ValueError: a folder has no results.
         OSError: `target` cannot be written.
     """
-    groups = group_trials(load_runs(folders), labels)
+    groups = with_codes(group_trials(load_runs(folders), labels))
     target.mkdir(parents=True, exist_ok=True)
     drawn: list[tuple[str, pathlib.Path]] = []
     with plt.rc_context(style.RC):
@@ -71,13 +78,14 @@ def write_report(folders: Sequence[pathlib.Path], target: pathlib.Path, labels: 
 
 
 def result_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
-    """Headings and one row per group: final results, mean ± standard error across seeds."""
+    """Headings and one row per group: final results, mean ± standard error across seeds.
+
+    Groups with codes have their settings in the table, too: it is where a code's meaning is found.
+    """
     columns: list[tuple[str, str]] = []
-    designer = any(g.final(figures.TRAINING + figures.RETURN).n for g in groups) or any(
-        g.final(figures.EVALUATION + figures.RETURN).n for g in groups
-    )
-    outcomes = _OUTCOMES if designer else ((figures.EPISODE_RETURN, "episode return"),)
-    for prefix, kind in ((figures.EVALUATION, "evaluation "), (figures.TRAINING, "training ")):
+    designer = any(g.final(TRAINING + RETURN).n for g in groups) or any(g.final(EVALUATION + RETURN).n for g in groups)
+    outcomes = _OUTCOMES if designer else ((EPISODE_RETURN, "episode return"),)
+    for prefix, kind in ((EVALUATION, "evaluation "), (TRAINING, "training ")):
         for metric, name in outcomes:
             if any(group.final(prefix + metric).n for group in groups):
                 columns.append((prefix + metric, kind + name))
@@ -86,17 +94,27 @@ def result_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
         for key, name in ((ITERATION, "iterations"), (ENV_STEPS, "env steps"), (CPU_SECONDS, "CPU s"))
         if any(group.final(key).n for group in groups)
     ]
-    heads = ["run", "seeds", *(name for _, name in counts), *(name for _, name in columns)]
+    settings = _settings(groups) if groups[0].code else {}
+    heads = ["run", *settings, "seeds", *(name for _, name in counts), *(name for _, name in columns)]
     rows = [
         [
-            group.label,
+            group.name,
+            *(values[index] for values in settings.values()),
             str(len(group.trials)),
             *(_count(group.final(key)) for key, _ in counts),
             *(format_estimate(group.final(metric)) for metric, _ in columns),
         ]
-        for group in groups
+        for index, group in enumerate(groups)
     ]
     return heads, rows
+
+
+def _settings(groups: Sequence[Group]) -> dict[str, list[str]]:
+    """Columns of what tells groups apart: the RUNs' labels where they are the user's, and settings."""
+    columns = {name: [short(group.differences[name]) for group in groups] for name in groups[0].differences}
+    if any(group.base != group.trials[0].algorithm for group in groups):
+        columns = {"label": [group.base for group in groups]} | columns
+    return columns
 
 
 def format_estimate(value: Estimate, digits: int = 2) -> str:
@@ -115,22 +133,24 @@ def _trial_rows(groups: Sequence[Group]) -> list[list[str]]:
     rows = []
     for group in groups:
         for trial in group.trials:
-            rows.append([group.label, _text(trial.seed), *_last(trial), str(trial.folder)])
+            rows.append([group.name, _text(trial.seed), *_last(trial), str(trial.folder)])
     return rows
 
 
 def _last(trial: TrialRun) -> list[str]:
     """The trial's final net return, in evaluation where there is one."""
-    for prefix in (figures.EVALUATION, figures.TRAINING):
-        for metric in (figures.NET, figures.EPISODE_RETURN):
-            value = trial.last(prefix + metric)
-            if math.isfinite(value):
-                return [f"{value:.2f}"]
-    return ["–"]
+    values = (trial.last(outcome.metric) for outcome in OUTCOMES)
+    return [next((f"{value:.2f}" for value in values if math.isfinite(value)), "–")]
 
 
 def _text(value: Any) -> str:
     return "default" if value is None else str(value)
+
+
+def _title(groups: Sequence[Group]) -> str:
+    coded = bool(groups[0].code)
+    names = ", ".join(dict.fromkeys(group.base if coded else group.label for group in groups))[:120]
+    return f"{names}: {len(groups)} configurations" if coded else names
 
 
 def _page(groups: Sequence[Group], drawn: Sequence[tuple[str, pathlib.Path]]) -> str:
@@ -142,11 +162,12 @@ def _page(groups: Sequence[Group], drawn: Sequence[tuple[str, pathlib.Path]]) ->
     images = [(title, path.name, base64.b64encode(path.read_bytes()).decode("ascii")) for title, path in drawn]
     first = groups[0].trials[0].config
     return environment.get_template("report.html").render(
-        title=html.unescape(", ".join(dict.fromkeys(group.label for group in groups))[:120]),
+        title=_title(groups),
+        order=outcome_of(groups).name if groups[0].code else "",
         heads=heads,
         rows=rows,
         difference_names=names,
-        differences=[(group.label, [_text(group.differences.get(name)) for name in names]) for group in groups],
+        differences=[(group.name, [_text(group.differences.get(name)) for name in names]) for group in groups],
         common=sorted((k, _text(v)) for k, v in first.items() if k not in names and k != "seed"),
         trials=_trial_rows(groups),
         images=images,

@@ -16,6 +16,9 @@ import pandas as pd
 ITERATION = "training_iteration"
 ENV_STEPS = "num_env_steps_sampled_lifetime"
 CPU_SECONDS = "cpu_seconds"
+TRAINING, EVALUATION = "env_runners/", "evaluation/env_runners/"
+RETURN, PAID, NET = "designer_return_mean", "incentives_paid_mean", "designer_net_return_mean"
+EPISODE_RETURN = "episode_return_mean"
 _RESULTS, _PROGRESS, _PARAMS = "result.json", "progress.csv", "params.json"
 # Settings that say how a run is carried out and not what is learned.
 _NOT_A_DIFFERENCE = ("seed", "num_cpus_for_main_process", "callbacks_on_algorithm_init")
@@ -46,7 +49,7 @@ class TrialRun:
         return float(values.iloc[-1]) if len(values) else math.nan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
     """Trials with equal settings apart from the seed."""
 
@@ -54,6 +57,21 @@ class Group:
     label: str
     differences: Mapping[str, Any] = field(default_factory=dict)
     """Settings in which this group differs from another one of the report."""
+    base: str = ""
+    """The label without settings: that of the RUN, or the algorithm."""
+    code: str = ""
+    """What stands for the label in figures where labels would be too many or too long, else empty."""
+
+    @property
+    def name(self) -> str:
+        """The code, or the label where there is none."""
+        return self.code or self.label
+
+    @property
+    def title(self) -> str:
+        """The name, and how many seeds are behind it."""
+        seeds = len(self.trials)
+        return f"{self.name} ({seeds}\N{NO-BREAK SPACE}seed{'s' if seeds > 1 else ''})"
 
     def metrics(self) -> set[str]:
         """Metrics that at least one trial has a number for."""
@@ -228,13 +246,14 @@ def group_trials(trials: Sequence[TrialRun], labels: Sequence[str] | None = None
         label = base
         if rivals:
             telling = [k for k, v in shown.items() if any(other[3].get(k) != v for other in rivals)]
-            parts = [f"{name.rsplit('/', 1)[-1]}={_short(shown[name])}" for name in telling]
+            parts = [f"{name.rsplit('/', 1)[-1]}={short(shown[name])}" for name in telling]
             label = f"{base}, {', '.join(parts)}" if parts else f"{base}, {group[0].experiment}"
-        result.append(Group(tuple(group), label, differences))
+        result.append(Group(tuple(group), label, differences, base))
     return result
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A setting's value as in labels: three digits; `default` where it is not set."""
     if value is None:
         return "default"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,14 +15,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from rllib_metagrad.analysis.runs import Curve
 
-# Okabe and Ito's colours, told apart with any common colour blindness (yellow is too pale on white).
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", "--", "-.", ":")
+# Okabe and Ito's colours, told apart with any common colour blindness (yellow is too pale on white: wine).
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#882255")
+OTHERS_COLOUR, OTHERS_NAME = "#cccccc", "other runs"
 MAX_DIRECT_LABELS = 6
+MAX_WIDTH = 12.5
+"""Of a figure, in inches."""
 
 # mpl wants a dict with its own list of literal keys, which no annotation of ours can give.
 RC: Any = {
@@ -42,12 +45,16 @@ RC: Any = {
 }
 
 
-def line_style(index: int) -> dict[str, Any]:
-    """Colour and dashes of the index-th line; the dashes change when the colours are used up."""
-    return {
-        "color": PALETTE[index % len(PALETTE)],
-        "linestyle": DASHES[index // len(PALETTE) % len(DASHES)],
-    }
+def is_other(index: int) -> bool:
+    """Whether the index-th of the compared runs has no colour of its own."""
+    return index >= len(PALETTE)
+
+
+def run_style(index: int, name: str) -> dict[str, Any]:
+    """Look of the index-th of the compared runs: a colour and its name, or grey, thin and behind the others."""
+    if is_other(index):
+        return {"color": OTHERS_COLOUR, "linewidth": 0.8, "zorder": 1.5, "label": OTHERS_NAME}
+    return {"color": PALETTE[index], "label": name}
 
 
 def many_colours(number: int) -> list[Any]:
@@ -57,22 +64,35 @@ def many_colours(number: int) -> list[Any]:
     return [plt.get_cmap("viridis")(t) for t in np.linspace(0.0, 0.92, number)]
 
 
-def panels(rows: int, columns: int, *, width: float = 3.7, height: float = 2.9) -> tuple[Figure, Any]:
-    """A figure with a grid of axes (always a 2-d array) and automatic layout."""
+def panels(
+    rows: int, columns: int, *, width: float = 3.7, height: float = 2.9, share_y: bool = False
+) -> tuple[Figure, Any]:
+    """A figure with a grid of axes (always a 2-d array) and automatic layout, at most `MAX_WIDTH` wide."""
     return plt.subplots(
         rows,
         columns,
-        figsize=(width * columns + 0.4, height * rows + 0.5),
+        figsize=(min(width * columns + 0.4, MAX_WIDTH), height * rows + 0.5),
         squeeze=False,
+        sharey=share_y,
         layout="constrained",
     )
 
 
-def draw(axes: Axes, curve: Curve, **style: Any) -> None:
+def set_title(axes: Axes, text: str, width: float) -> None:
+    """A title in as many lines as it needs not to reach beyond its panel of `width` inches."""
+    axes.set_title(textwrap.fill(text, int(10 * width), break_on_hyphens=False))
+
+
+def note(figure: Figure, text: str) -> None:
+    """How to read the figure, in small print above it."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=8.5, color="#555555")
+
+
+def draw(axes: Axes, curve: Curve, *, band: bool = True, **style: Any) -> None:
     """The mean as a line, plus and minus one standard error as a band."""
-    few = {"marker": "o", "markersize": 3.5} if len(curve.x) <= 15 else {}
+    few = {"marker": "o", "markersize": 3.5} if len(curve.x) <= 15 and band else {}
     axes.plot(curve.x, curve.mean, **{**few, **style})
-    if curve.n > 1:
+    if curve.n > 1 and band:
         low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
         axes.fill_between(curve.x, low, high, color=style.get("color"), alpha=0.18, linewidth=0)
 
@@ -84,6 +104,14 @@ def finish_x(axes: Axes, label: str) -> None:
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.margins(x=0.02)
+
+
+def log_x(axes: Axes, low: float, high: float) -> None:
+    """A log x axis for values from `low` to `high`, with plain numbers at the decades and, if few, between them."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 200 * low else (1.0,), numticks=6))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -104,6 +132,12 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     return [ends(block)[0] + gap * i for block in blocks for i in range(len(block))]
 
 
+def within(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places that are `gap` apart, moved in from the ends of an axis, beyond which names meet ticks or are clipped."""
+    up = [max(place, low + gap * (i + 0.5)) for i, place in enumerate(places)]
+    return [min(place, high - gap * (len(up) - i - 0.5)) for i, place in enumerate(up)]
+
+
 def label_line_ends(axes: Axes, ends: Sequence[tuple[float, float, str, Any]]) -> None:
     """Names beside the right ends of lines, `(x, y, name, colour)`, moved apart where they would overlap."""
     ends = [end for end in ends if math.isfinite(end[1])]
@@ -114,14 +148,19 @@ def label_line_ends(axes: Axes, ends: Sequence[tuple[float, float, str, Any]]) -
     height = axes.get_window_extent().height * 72.0 / axes.figure.dpi
     gap = (high - low) * 11.0 / max(height, 1.0)
     ordered = sorted(ends, key=lambda end: end[1])
-    places = spread([end[1] for end in ordered], gap)
+    places = within(spread([end[1] for end in ordered], gap), gap, low, high)
     for (x, _, name, colour), y in zip(ordered, places, strict=True):
         axes.annotate(name, (x, y), xytext=(5, 0), textcoords="offset points", color=colour, va="center", fontsize=8.5)
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int = 4) -> None:
-    """One legend for all panels of a figure, under them."""
-    handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles, strict=True))
+def legend_below(figure: Figure, columns: int = 4) -> None:
+    """One legend for all panels of a figure, under them: at most `columns`, and no wider than the figure."""
+    unique: dict[str, Any] = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        unique = dict(zip(labels, handles, strict=True)) | unique
     if unique:
-        figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=min(columns, len(unique)))
+        entry = 0.6 + 0.075 * max(len(label) for label in unique)  # inches: the line, and letters
+        columns = max(1, min(columns, int(figure.get_figwidth() / entry)))
+        rows = -(-len(unique) // columns)
+        figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=-(-len(unique) // rows))
