@@ -11,8 +11,10 @@ import numpy as np
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from suites import Run, Suite
 
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666", "#000000")
+_HEADS = {"designer_net_return": "net", "designer_return": "R^ID", "incentives_paid": "paid"}
 _BEGIN, _END = "<!-- begin {} -->", "<!-- end {} -->"
 
 
@@ -22,36 +24,55 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
     return float(np.mean(values)), error
 
 
-def write(
-    runs: dict[str, Any], methods: dict[str, float | None], figures: dict[str, list[str]], docs: Path
-) -> dict[str, Any]:
-    """Writes the tables between the markers of docs/results.md and the figures; returns the summary."""
-    by_method = {m: [run for run in runs.values() if run["method"] == m] for m in methods}
+def write(runs: dict[str, Run], name: str, suite: Suite, docs: Path) -> dict[str, Any]:
+    """Writes the suite's table between its markers in docs/results.md and its figures; returns the summary."""
+    by_method = {m: [run for run in runs.values() if run["method"] == m] for m in suite.methods}
     by_method = {m: sorted(found, key=lambda run: run["seed"]) for m, found in by_method.items() if found}
-    rows = ["| config | seeds | net, sampled | R^ID | paid | net, greedy | worst seed | reached | CPU s |"]
-    rows.append("|---|---|---|---|---|---|---|---|---|")
-    summary: dict[str, Any] = {}
+    rows = [_row(method, found, suite) for method, found in by_method.items()]
+    heads = list(dict.fromkeys(head for row in rows for head in row))
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    lines += ["| " + " | ".join(row.get(head, "") for head in heads) + " |" for row in rows]
+    _replace(docs / "results.md", name, "\n".join(lines))
+    for figure, members in suite.figures.items():
+        _figure({m: by_method[m] for m in members if m in by_method}, suite, docs / "results" / f"{figure}.png")
+    summary = {}
     for method, found in by_method.items():
-        net = [run["sampled"]["designer_net_return_mean"] for run in found]
-        mean, error = mean_and_error(net)
-        target = methods[method]
-        hits = "" if target is None else f"{sum(x >= target for x in net)} of {len(net)} (>= {target:g})"
-
-        def column(key: str, kind: str = "sampled", found: list[Any] = found) -> str:
-            m, e = mean_and_error([run[kind][f"{key}_mean"] for run in found])
-            return f"{m:.2f} ± {e:.2f}"
-
-        cpu, _ = mean_and_error([run["train_cpu_seconds"] for run in found])
-        rows.append(
-            f"| `{method}` | {len(found)} | {column('designer_net_return')} | {column('designer_return')} | "
-            f"{column('incentives_paid')} | {column('designer_net_return', 'greedy')} | {min(net):.2f} | {hits} | "
-            f"{cpu:.1f} |"
-        )
-        summary[method] = {"net": round(mean, 3), "se": round(error, 3), "worst": round(min(net), 3), "seeds": len(net)}
-    _replace(docs / "results.md", "escape_room", "\n".join(rows))
-    for name, members in figures.items():
-        _figure({m: by_method[m] for m in members if m in by_method}, docs / "results" / f"{name}.png")
+        values = [run["sampled"][f"{suite.metric}_mean"] for run in found]
+        mean, error = mean_and_error(values)
+        summary[method] = {
+            suite.metric: round(mean, 3),
+            "se": round(error, 3),
+            "worst": round(min(values), 3),
+            "seeds": len(values),
+        }
     return summary
+
+
+def _row(method: str, found: list[Run], suite: Suite) -> dict[str, str]:
+    """One line of the table, by heading."""
+
+    def shown(values: list[float]) -> str:
+        mean, error = mean_and_error(values)
+        return f"{mean:.2f} ± {error:.2f}"
+
+    def evaluated(key: str, kind: str = "sampled") -> str:
+        return shown([run[kind][f"{key}_mean"] for run in found])
+
+    final = [run["sampled"][f"{suite.metric}_mean"] for run in found]
+    target = suite.methods[method]
+    reached = "" if target is None else f"{sum(x >= target for x in final)} of {len(final)} (≥ {target:g})"
+    row = {"config": f"`{method}`", "seeds": str(len(found)), _HEADS[suite.metric]: shown(final)}
+    row |= {head: evaluated(key) for key, head in _HEADS.items() if key != suite.metric}
+    row |= {"greedy": evaluated(suite.metric, "greedy"), "worst seed": f"{min(final):.2f}", "reached": reached}
+    if all("training_tail" in run for run in found):
+        row["last 10% of training"] = shown([run["training_tail"] for run in found])
+    if method in suite.stretch and all("later" in run for run in found):
+        later = [run["later"][f"{suite.metric}_mean"] for run in found]
+        row[f"trained {suite.stretch[method]:g} times as long"] = f"{shown(later)} (worst {min(later):.2f})"
+    row |= {head: shown([function(run) for run in found]) for head, function in suite.extra.items()}
+    row["env steps"] = f"{np.mean([run['env_steps'] for run in found]) / 1e6:.2f} M"
+    row["CPU s"] = f"{np.mean([run['train_cpu_seconds'] for run in found]):.1f}"
+    return row
 
 
 def _replace(path: Path, name: str, text: str) -> None:
@@ -63,8 +84,8 @@ def _replace(path: Path, name: str, text: str) -> None:
     path.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}")
 
 
-def _figure(methods: dict[str, list[Any]], path: Path) -> None:
-    """Net return over environment steps: mean and standard error over seeds, on a common grid."""
+def _figure(methods: dict[str, list[Run]], suite: Suite, path: Path) -> None:
+    """The suite's metric over environment steps: mean and standard error over seeds, on a common grid."""
     if not methods:
         return
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -76,7 +97,7 @@ def _figure(methods: dict[str, list[Any]], path: Path) -> None:
                 np.interp(
                     grid,
                     [point["env_steps"] for point in run["curve"]],
-                    [point["designer_net_return"] for point in run["curve"]],
+                    [point[suite.metric] for point in run["curve"]],
                 )
                 for run in found
             ]
@@ -86,7 +107,7 @@ def _figure(methods: dict[str, list[Any]], path: Path) -> None:
         axes.plot(grid, mean, color=colour, label=f"{method.split('/')[1]} ({len(found)} seeds)")
         axes.fill_between(grid, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
     axes.set_xlabel("environment steps")
-    axes.set_ylabel("designer's return minus incentives paid")
+    axes.set_ylabel(suite.label)
     axes.legend(fontsize=8, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)

@@ -1,0 +1,115 @@
+"""The paper's results for one environment: every method, several seeds, tables and figures in docs/.
+
+    python benchmarks/reproduce.py escape_room|cleanup_7x7|cleanup_10x10 [--seeds N] [--methods ...] [--processes 2]
+
+Trains the shipped configs of a suite (suites.py) to their stop criterion, evaluates during training (100 sampled
+episodes without exploration) and at the end (100 sampled, 100 greedy), and writes
+
+* docs/results/<suite>.json: every number,
+* docs/results/<figure>.png: the suite's metric over environment steps, mean and standard error over seeds,
+* the table between the suite's markers in docs/results.md.
+
+The last line is one JSON object: for every method the mean final value of the metric and its standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import common
+from suites import SUITES, Run, Suite
+
+DOCS = Path(__file__).parent.parent / "docs"
+CURVES = ("designer_return", "incentives_paid", "designer_net_return")
+
+
+def train(job: tuple[str, str, int]) -> Run:
+    """Trains one method with one seed; the curve and the final evaluations."""
+    suite_name, method, seed = job
+    import ray
+
+    from rllib_metagrad.evaluation import evaluate
+
+    if not ray.is_initialized():
+        common.start_ray()
+    suite = SUITES[suite_name]
+    config, stop = common.load(method, seed, evaluation_interval=None)
+    algorithm = common.build(config)
+    run: Run = {"method": method, "seed": seed, "train_cpu_seconds": 0.0, "curve": [], "training": []}
+
+    def until(stop: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        while not common.reached(stop, result):
+            start = time.process_time()
+            result = algorithm.train()
+            run["train_cpu_seconds"] += time.process_time() - start
+            steps = result["num_env_steps_sampled_lifetime"]
+            run["training"].append((steps, result["env_runners"][f"{suite.metric}_mean"]))
+            if result["training_iteration"] % suite.evaluate_every == 0:
+                now = evaluate(algorithm, episodes=100, seed=1)
+                point = {k: round(now[f"{k}_mean"], 4) for k in CURVES}
+                cpu = round(run["train_cpu_seconds"], 2)
+                run["curve"].append({"env_steps": steps, "cpu_seconds": cpu, **point})
+        return result
+
+    result = until(stop)
+    run["env_steps"] = result["num_env_steps_sampled_lifetime"]
+    run["replica_gap_max"] = result["learners"].get("designer", {}).get("replica_gap")
+    run["sampled"] = evaluate(algorithm, episodes=100, seed=2)
+    run["greedy"] = evaluate(algorithm, episodes=100, seed=2, greedy=True)
+    run["training_tail"] = _tail(run["training"])
+    if method in suite.stretch:
+        until({key: suite.stretch[method] * bound for key, bound in stop.items()})
+        run["later"] = evaluate(algorithm, episodes=100, seed=2)
+        run["later_tail"] = _tail(run["training"])
+    del run["training"]
+    algorithm.stop()
+    return run
+
+
+def _tail(points: list[tuple[int, float]]) -> float:
+    """Mean of a training curve's last tenth of environment steps."""
+    last = [value for steps, value in points if steps > 0.9 * points[-1][0]]
+    return sum(last) / len(last)
+
+
+def main() -> None:
+    """Trains, writes, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", choices=list(SUITES))
+    parser.add_argument("--seeds", type=int, help="default: as in docs/results.md")
+    parser.add_argument("--methods", nargs="+", help="default: all of the suite")
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    suite = SUITES[arguments.suite]
+    methods = arguments.methods or list(suite.methods)
+    if unknown := sorted(set(methods) - set(suite.methods)):
+        parser.error(f"suite {arguments.suite} has no {', '.join(unknown)}; it has {', '.join(suite.methods)}")
+    seeds = range(arguments.seeds or suite.seeds)
+    jobs = [(arguments.suite, method, seed) for method in methods for seed in seeds]
+    path = DOCS / "results" / f"{arguments.suite}.json"
+    runs: dict[str, Run] = json.loads(path.read_text()) if path.exists() else {}
+    with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
+        for run in pool.map(train, jobs):
+            runs[f"{run['method']}/{run['seed']}"] = run
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(runs, separators=(",", ":")))
+            print(_line(run, suite), flush=True)
+    import results_tables
+
+    print(json.dumps(results_tables.write(runs, arguments.suite, suite, DOCS)))
+
+
+def _line(run: Run, suite: Suite) -> str:
+    value = run["sampled"][f"{suite.metric}_mean"]
+    return f"{run['method']} seed {run['seed']}: {suite.metric} {value:.2f} in {run['train_cpu_seconds']:.1f} CPU s"
+
+
+if __name__ == "__main__":
+    main()

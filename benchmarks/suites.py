@@ -1,0 +1,107 @@
+"""Which shipped configs make up the results of each environment, and what is asked of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Run = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The experiments behind one table of docs/results.md.
+
+    Attributes:
+        methods: shipped configs, and the value of ``metric`` asked of each (None: none is).
+        metric: what counts, ``designer_net_return`` or ``designer_return``.
+        label: of the metric, in tables and on axes.
+        figures: pictures by name, and the configs in each.
+        seeds: by default.
+        evaluate_every: training iterations between the curve's points.
+        stretch: training goes on to so many times the config's length, and is evaluated there again.
+        extra: further columns of the table.
+    """
+
+    methods: dict[str, float | None]
+    metric: str
+    label: str
+    figures: dict[str, list[str]]
+    seeds: int = 8
+    evaluate_every: int = 2
+    stretch: dict[str, float] = field(default_factory=dict)
+    extra: dict[str, Callable[[Run], float]] = field(default_factory=dict)
+
+
+_ESCAPE_ROOM: dict[str, float | None] = {
+    "escape_room/metagrad_2_1": 7.8,
+    "escape_room/metagrad_5_2": 25.5,
+    "escape_room/metagrad_10_5": 39.0,
+    "escape_room/metagrad_5_2_cloned": None,
+    "escape_room/fixed_incentive_5_2": None,
+    "escape_room/dual_rl_5_2_2levels": None,
+    "escape_room/dual_rl_5_2_3levels": None,
+    "escape_room/dual_rl_5_2_5levels": None,
+    "escape_room/dual_rl_5_2_continuous": None,
+    "escape_room/centralized_5_2": None,
+    "escape_room/amd_2_1": None,
+    "matrix_game/amd_prisoners_dilemma": None,
+    "matrix_game/amd_chicken": None,
+    "matrix_game/amd_stag_hunt": None,
+}
+_CLEANUP_7X7: dict[str, float | None] = {
+    "cleanup/metagrad_7x7": 30.0,
+    "cleanup/fixed_incentive_7x7": None,
+    "cleanup/dual_rl_7x7": None,
+    "cleanup/centralized_7x7": None,
+}
+_CLEANUP_10X10: dict[str, float | None] = {
+    "cleanup/metagrad_10x10": None,
+    "cleanup/fixed_incentive_10x10": None,
+    "cleanup/dual_rl_10x10": None,
+}
+
+
+def _most(run: Run, action_type: str) -> float:
+    """Largest share of its steps that one agent spent so, in the final evaluation."""
+    return max(shares.get(action_type, 0.0) for shares in run["sampled"]["agent_action_share"].values())
+
+
+_ROLES: dict[str, Callable[[Run], float]] = {
+    "most cleaning": lambda run: _most(run, "clean"),
+    "most eaten": lambda run: max(run["sampled"]["agent_returns_mean"].values()),
+}
+
+SUITES: dict[str, Suite] = {
+    "escape_room": Suite(
+        _ESCAPE_ROOM,
+        metric="designer_net_return",
+        label="designer's return minus incentives paid",
+        figures={
+            "escape_room_5_2": [m for m in _ESCAPE_ROOM if "5_2" in m],
+            "escape_room_2_1": ["escape_room/metagrad_2_1", "escape_room/amd_2_1"],
+            "escape_room_10_5": ["escape_room/metagrad_10_5"],
+            "matrix_games_amd": [m for m in _ESCAPE_ROOM if m.startswith("matrix_game")],
+        },
+    ),
+    "cleanup_7x7": Suite(
+        _CLEANUP_7X7,
+        metric="designer_return",
+        label="sum of the agents' rewards",
+        figures={"cleanup_7x7": list(_CLEANUP_7X7)},
+        seeds=10,
+        evaluate_every=5,
+        stretch={"cleanup/metagrad_7x7": 2.0},
+        extra=_ROLES,
+    ),
+    "cleanup_10x10": Suite(
+        _CLEANUP_10X10,
+        metric="designer_return",
+        label="sum of the agents' rewards",
+        figures={"cleanup_10x10": list(_CLEANUP_10X10)},
+        seeds=4,
+        evaluate_every=5,
+        extra=_ROLES,
+    ),
+}
