@@ -9,6 +9,7 @@ from typing import Any
 from pettingzoo import ParallelEnv
 
 from env_wrappers.centralized import CentralizedVectorEnv
+from env_wrappers.cleanup import Cleanup, VectorCleanup
 from env_wrappers.escape_room import EscapeRoom, VectorEscapeRoom
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.matrix_games import MatrixGame, VectorMatrixGame
@@ -18,6 +19,7 @@ from env_wrappers.vector import VectorIncentiveEnv
 EnvFactory = Callable[..., ParallelEnv]
 VectorFactory = Callable[..., VectorIncentiveEnv]
 _REGISTRY: dict[str, tuple[EnvFactory, VectorFactory | None]] = {
+    "cleanup": (Cleanup, VectorCleanup),
     "escape_room": (EscapeRoom, VectorEscapeRoom),
     "matrix_game": (MatrixGame, VectorMatrixGame),
     "pettingzoo": (make_pettingzoo, None),

@@ -1,0 +1,202 @@
+"""Cleanup as a PettingZoo ParallelEnv: apples grow only while somebody keeps the river clean.
+
+Hughes et al. (2018), with the small maps of Yang et al. (2020, 2022). The rules are in rules.py, and in words in
+docs/cleanup.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+from env_wrappers.cleanup.config import CLEAN, RENDER_MODES, TYPE_NAMES, check_config
+from env_wrappers.cleanup.pictures import as_text, draw_cleanup
+from env_wrappers.cleanup.rng import SplitMix64
+from env_wrappers.cleanup.rules import World
+from env_wrappers.incentive_env import IncentiveEnv
+
+
+class Cleanup(IncentiveEnv):
+    """The cleanup game.
+
+    An apple is worth 1. Incentives can depend on an action's type: ``clean`` (whether or not it cleaned
+    anything), ``eat`` (any other that earned a reward), ``other``. R^ID is the sum of the agents' rewards. An
+    incentive function sees one number of an agent's action: whether it was ``clean``.
+
+    Args:
+        map: ``7x7``, ``10x10``, ``full``, or rows of text (a list, or one string of several lines).
+        num_agents: at most the map's start cells.
+        max_steps: after which an episode is cut; None: 50, and 1000 on ``full``.
+        view_size: an agent sees this many cells to each side; None: 7, and 4 on ``7x7``.
+        beam_width: of the cleaning beam, odd.
+        beam_length: of its middle ray.
+        rotation: whether agents can turn; None: only on ``full``.
+        left_right: whether agents can step sideways.
+        shuffled_spawns: whether start cells are drawn anew in each episode; None: only on ``full``.
+        random_orientation: whether agents start facing anywhere instead of up; None: only on ``full``.
+        threshold_depletion: waste density from which nothing grows; None: 0.4, and 0.6 on ``7x7``.
+        threshold_restoration: waste density up to which apples grow fastest; None: 0.
+        waste_spawn_probability: None: 0.5.
+        apple_respawn_probability: None: 0.3; 0.5 on ``7x7``; 0.05 on ``full``.
+        cleaning_penalty: what a ``clean`` action costs its agent.
+        observation: ``rgb``, or ``planes`` (one-hot, 0 or 255); both uint8 pictures.
+        render_mode: None, ``human`` (the map as text) or ``rgb_array``.
+
+    Raises:
+        ValueError: for impossible values.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "cleanup_v0",
+        "render_modes": list(RENDER_MODES),
+        "render_fps": 5,
+        "is_parallelizable": True,
+    }
+
+    def __init__(
+        self,
+        map: str | list[str] | tuple[str, ...] = "7x7",
+        num_agents: int = 2,
+        max_steps: int | None = None,
+        view_size: int | None = None,
+        beam_width: int = 3,
+        beam_length: int = 5,
+        rotation: bool | None = None,
+        left_right: bool = True,
+        shuffled_spawns: bool | None = None,
+        random_orientation: bool | None = None,
+        threshold_depletion: float | None = None,
+        threshold_restoration: float | None = None,
+        waste_spawn_probability: float | None = None,
+        apple_respawn_probability: float | None = None,
+        cleaning_penalty: float = 0.0,
+        observation: str = "rgb",
+        render_mode: str | None = None,
+    ) -> None:
+        self.config = config = check_config(
+            map,
+            num_agents,
+            max_steps,
+            view_size,
+            beam_width,
+            beam_length,
+            rotation,
+            left_right,
+            shuffled_spawns,
+            random_orientation,
+            threshold_depletion,
+            threshold_restoration,
+            waste_spawn_probability,
+            apple_respawn_probability,
+            cleaning_penalty,
+            observation,
+            render_mode,
+        )
+        self.render_mode = render_mode
+        self.max_episode_steps = config.max_steps
+        self.possible_agents = list(config.agent_names)
+        self.agents: list[str] = []
+        self.num_action_types, self.action_type_names = len(TYPE_NAMES), TYPE_NAMES
+        self.action_feature_size = 1
+        self.action_names = config.action_names
+        self.state_space = config.image_space(config.state_shape)
+        self.observation_spaces = {a: config.image_space(config.observation_shape) for a in self.possible_agents}
+        self.action_spaces = {a: gym.spaces.Discrete(len(config.actions)) for a in self.possible_agents}
+        self._palette = config.palette
+        self.world = World(config, SplitMix64())
+        self._types: dict[str, int] = {}
+        self._reward = 0.0
+        self._t = 0
+
+    def observation_space(self, agent: str) -> gym.Space:
+        """``Box(0, 255, (2 view_size + 1, 2 view_size + 1, C), uint8)``."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> gym.Space:
+        """``Discrete``; ``action_names`` says what the actions are."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        """A new episode; a seed starts the generator anew, None goes on with it."""
+        if seed is not None:
+            self.world.rng = SplitMix64(seed)
+        self.world.reset()
+        self.agents = list(self.possible_agents)
+        self._types, self._reward, self._t = {}, 0.0, 0
+        return self._observations(), {agent: {} for agent in self.agents}
+
+    def step(
+        self, actions: dict[str, int]
+    ) -> tuple[
+        dict[str, np.ndarray],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """One joint action.
+
+        Raises:
+            ValueError: for an action that there is not.
+        """
+        config, agents = self.config, self.possible_agents
+        kinds = []
+        for agent in agents:
+            if not 0 <= (action := int(actions[agent])) < len(config.actions):
+                raise config.invalid_action(action)
+            kinds.append(config.actions[action])
+        ate = self.world.step(kinds)
+        rewards = {}
+        for agent, kind, eaten in zip(agents, kinds, ate, strict=True):
+            cleaned = kind == CLEAN
+            rewards[agent] = float(eaten) - (config.cleaning_penalty if cleaned else 0.0)
+            self._types[agent] = 0 if cleaned else 1 if rewards[agent] > 0 else 2
+        self._reward = sum(rewards.values())
+        self._t += 1
+        cut = self._t >= config.max_steps
+        observations = self._observations()
+        self.agents = [] if cut else self.agents
+        if self.render_mode == "human":
+            self.render()
+        return (
+            observations,
+            rewards,
+            dict.fromkeys(agents, False),
+            dict.fromkeys(agents, cut),
+            {agent: {} for agent in agents},
+        )
+
+    def _observations(self) -> dict[str, np.ndarray]:
+        return {agent: self._palette[self.world.view(i)] for i, agent in enumerate(self.possible_agents)}
+
+    def state(self) -> np.ndarray:
+        """The whole map, not turned, and on ``7x7`` one cell around it: ``[rows, columns, C]`` uint8."""
+        return self._palette[self.world.looks(self.config.state_margin)]
+
+    def action_types(self) -> dict[str, int]:
+        """0 clean, 1 eat, 2 other."""
+        return dict(self._types)
+
+    def action_features(self) -> dict[str, np.ndarray]:
+        """``[1]`` float32: whether the agent fired its cleaning beam."""
+        return {agent: np.array([kind == 0], np.float32) for agent, kind in self._types.items()}
+
+    def designer_reward(self) -> float:
+        """Sum of the agents' rewards."""
+        return self._reward
+
+    def render(self) -> np.ndarray | None:
+        """A picture, or the map as text on stdout."""
+        world = self.world
+        if self.render_mode == "rgb_array":
+            return draw_cleanup(world.looks(0), world.positions, world.facings, self._t, self._reward)
+        if self.render_mode == "human":
+            print(as_text(world.looks(0), self._t, self._reward))
+        return None
+
+    def close(self) -> None:
+        """Nothing to release."""
