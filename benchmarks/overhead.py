@@ -20,12 +20,11 @@ import torch
 
 from rllib_metagrad.algorithms.config_rules import value_at
 from rllib_metagrad.core import losses, optimizers
-from rllib_metagrad.core.agent_update import update
+from rllib_metagrad.core.agent_update import look, update
 from rllib_metagrad.core.meta_gradient import replicate
 from rllib_metagrad.core.optimizers import OptimizerSettings
 from rllib_metagrad.core.reduction import OneLearner
 from rllib_metagrad.core.returns import advantages_and_targets
-from rllib_metagrad.learners.meta_grad import flatten_steps
 from rllib_metagrad.sampling import Behaviour, Sampler
 
 CONFIG = "escape_room/metagrad_5_2"
@@ -54,14 +53,16 @@ class BareLoop:
         self.env_steps += tau.env_steps()
         settings = config.agent_settings(self.env_steps)
         eta_in_force = self.eta.value
+        seen = look(policy, self.state.theta, tau, tau.groups[0])
         if self.past is not None:
-            self._designer_step(tau)
+            self._designer_step(tau, seen)
         rewards = self.designer.mechanism.rewards(tau.designer_output, tau)
         before = self.state
-        self.state = update(policy, before, tau, tau.groups[0], rewards, settings, [None], ONE).state
-        self.past = (tau, before, eta_in_force, settings)
+        done = update(policy, before, tau, tau.groups[0], rewards, settings, [None], ONE, seen=seen)
+        self.state = done.state
+        self.past = (tau, before, eta_in_force, settings, done)
 
-    def _designer_step(self, validation) -> None:  # type: ignore[no-untyped-def]
+    def _designer_step(self, validation, seen) -> None:  # type: ignore[no-untyped-def]
         config, policy, mechanism = self.config, self.policy, self.designer.mechanism
         advantages, _ = advantages_and_targets(
             validation.designer_rewards,
@@ -74,21 +75,18 @@ class BareLoop:
         at_t = losses.weights_of(validation.stepped, ONE, dim=1)
         advantages = losses.centre(advantages, at_t, ONE, dim=1)
 
-        tau, state, eta, settings = self.past  # type: ignore[misc]
+        tau, state, eta, settings, done = self.past  # type: ignore[misc]
         eta = eta.detach().requires_grad_()
         t, b = tau.stepped.shape
         outputs = self.designer.outputs(eta, tau.states[:-1].flatten(0, 1), tau.action_features.flatten(0, 1))
         incentives = mechanism.incentives(outputs.reshape(t, b, -1), tau)
         rewards = mechanism.rewards(outputs.reshape(t, b, -1), tau)
-        replica = replicate("mixed", policy, state, tau, tau.groups[0], rewards, settings, [None], ONE)
+        replica = replicate("mixed", policy, state, tau, tau.groups[0], rewards, settings, [None], ONE, done)
 
-        leaf = replica.theta_hat.detach().requires_grad_()
-        observations, actions, masks, _ = flatten_steps(validation.groups[0])
         active = validation.groups[0].select(validation.active)
-        log_probs = policy.log_probs(leaf, observations, actions, masks, validation.epsilon)
-        joint = (log_probs.reshape(active.shape) * active).sum((0, 3))
+        joint = (seen.evaluation.log_probs.reshape(active.shape) * active).sum((0, 3))
         weights = losses.weights_of(validation.stepped, ONE, dim=(0, 1))
-        (v,) = torch.autograd.grad((weights * (-joint * advantages)).sum(), leaf)
+        (v,) = torch.autograd.grad((weights * (-joint * advantages)).sum(), seen.theta, retain_graph=True)
 
         cost = losses.incentive_cost(incentives.sum(-1), tau.stepped, tau.over, config.gamma, ONE)
         (meta,) = torch.autograd.grad(replica.pull_back(v), eta, retain_graph=True)

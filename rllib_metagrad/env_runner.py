@@ -37,6 +37,7 @@ from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.episode_statistics import EpisodeStatistics
 from rllib_metagrad.modules.population import EnvSpec
 from rllib_metagrad.modules.rl_modules import DESIGNER
+from rllib_metagrad.process import prepare_torch
 from rllib_metagrad.sampling import Behaviour, Sampler
 
 logger = logging.getLogger("ray.rllib")
@@ -81,7 +82,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         super().__init__(config=config, **kwargs)
         self.worker_index: int = int(kwargs.get("worker_index") or 0)
         self._env_creator = kwargs.get("env_creator")
-        torch.set_num_threads(self.config.torch_num_threads)
+        prepare_torch(self.config.torch_num_threads)
         self._callbacks = [cls() for cls in force_list(self.config.callbacks_class)]
         self.generator = torch.Generator()
         self._seed_generator()
@@ -313,11 +314,14 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
             log(("agent_returns_mean", agent), totals.agent_returns[:, i].mean(), reduce="mean")
             log(("agent_incentives_mean", agent), totals.agent_incentives[:, i].mean(), reduce="mean")
         offered = totals.offered.sum(0) / totals.length.sum()
-        share = totals.actions_by_type.sum(0) / max(totals.actions_by_type.sum(), 1)
+        taken = totals.actions_by_type.sum(0)
+        share, agent_share = taken.sum(0) / max(taken.sum(), 1), taken / np.maximum(taken.sum(-1, keepdims=True), 1)
         names = self.spec.action_type_names
         for i, name in enumerate(names):
             log(("incentive_paid", name), totals.paid_by_type[:, i].mean(), reduce="mean")
             log(("action_share", name), share[i], reduce="mean")
+            for agent, shares in zip(self.spec.possible_agents, agent_share, strict=True):
+                log(("agent_action_share", agent, name), shares[i], reduce="mean")
         for name, value in zip(self.output_names, offered, strict=True):
             log(("incentive_offered", name), value, reduce="mean")
         return self.metrics.reduce()

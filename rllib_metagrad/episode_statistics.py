@@ -20,7 +20,7 @@ class EpisodeTotals:
         agent_incentives: ``[E, N]`` incentives received.
         offered: ``[E, U]`` sum over steps of the designer's outputs.
         paid_by_type: ``[E, A]`` incentives paid for each action type.
-        actions_by_type: ``[E, A]`` how often agents acted in each type.
+        actions_by_type: ``[E, N, A]`` how often each agent acted in each type.
     """
 
     length: np.ndarray
@@ -60,7 +60,7 @@ class EpisodeStatistics:
             "agent_incentives": num_agents,
             "offered": num_outputs,
             "paid_by_type": num_action_types,
-            "actions_by_type": num_action_types,
+            "actions_by_type": num_agents * num_action_types,
         }
         self._num_types = num_action_types
         self._running = np.zeros((num_envs, sum(self._widths.values())))
@@ -104,7 +104,7 @@ class EpisodeStatistics:
             incentives,
             trajectory.designer_output.numpy() * stepped,
             np.einsum("tbn,tbna->tba", incentives, by_type),
-            by_type.sum(2),
+            by_type.reshape(*by_type.shape[:2], -1),
         ]
         return np.concatenate(parts, axis=-1, dtype=np.float64)
 
@@ -124,6 +124,7 @@ class EpisodeStatistics:
             part = rows[:, start : start + width]
             columns[name] = part[:, 0] if name in ("length", "designer_return") else part
             start += width
+        columns["actions_by_type"] = columns["actions_by_type"].reshape(len(rows), -1, self._num_types)
         return EpisodeTotals(**columns)
 
     def get_state(self) -> dict[str, np.ndarray]:

@@ -50,6 +50,8 @@ def evaluate(
     types = runner.spec.action_type_names
     steps = totals.length.sum()
     offered = totals.offered.sum(0) / steps
+    taken = totals.actions_by_type.sum(0)
+    shares = taken / np.maximum(taken.sum(-1, keepdims=True), 1)
     result: dict[str, Any] = {
         "episodes": episodes,
         "greedy": greedy,
@@ -62,6 +64,9 @@ def evaluate(
         "agent_returns_mean": dict(zip(names, totals.agent_returns.mean(0).tolist(), strict=True)),
         "agent_incentives_mean": dict(zip(names, totals.agent_incentives.mean(0).tolist(), strict=True)),
         "incentive_paid": dict(zip(types, totals.paid_by_type.mean(0).tolist(), strict=True)),
+        "agent_action_share": {
+            name: dict(zip(types, share.tolist(), strict=True)) for name, share in zip(names, shares, strict=True)
+        },
         "incentive_offered": dict(zip(runner.output_names, offered.tolist(), strict=True)),
     }
     runner.stop()

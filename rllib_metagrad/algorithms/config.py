@@ -69,6 +69,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         "parameter_sharing": rules.BOOL,
         "centralized": rules.BOOL,
         "greedy_evaluation": rules.BOOL,
+        "bootstrap_truncated": rules.BOOL,
         "mechanism": rules.OPTIONAL_NAME,
         "mechanism_config": rules.DICT,
         "nan_policy": rules.choice("error", "skip"),
@@ -110,6 +111,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         self.parameter_sharing = False
         self.centralized = False
         self.greedy_evaluation = False
+        self.bootstrap_truncated = True
         self.mechanism: str | None = None
         self.mechanism_config: dict[str, Any] = {}
         self.nan_policy = "error"

@@ -158,20 +158,77 @@ class Step:
 
 @dataclass(frozen=True)
 class Update:
-    """Outcome of :func:`update`: the new state, the way there, the batch learned from, and means to report."""
+    """Outcome of :func:`update`.
+
+    Attributes:
+        state: the new one.
+        path: the way there, empty if it was differentiable.
+        batch: what was learned from.
+        values: ``[P, T + 1, B, K]``, the constants in its advantages; None without a critic.
+        metrics: means to report.
+    """
 
     state: AgentState
     path: tuple[Step, ...]
     batch: Batch
+    values: Tensor | None
     metrics: dict[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Look:
+    """All steps of a group seen by its policies at ``theta``, with the graph back to it.
+
+    Designer and agents both learn from a trajectory at the same parameters: one by its outer gradient, the others by
+    the first of their steps. Networks are nearly all that an iteration costs, so they run once for both.
+    """
+
+    theta: Tensor
+    evaluation: Evaluation
+
+
+def look(policy: Policy, theta: Tensor, trajectory: Trajectory, group: GroupTrajectory) -> Look:
+    """Runs the networks on a trajectory; ``theta`` is taken as a leaf unless it has a graph of its own."""
+    leaf = theta if theta.requires_grad else theta.detach().requires_grad_()
+    observations, actions, masks, _ = flatten_steps(group)
+    return Look(leaf, policy.evaluate(leaf, observations, actions, masks, trajectory.epsilon))
+
+
+def flatten_steps(group: GroupTrajectory) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """A group's observations, actions, masks and recorded log-probabilities as ``[P, T * B * K, ...]``."""
+    p, t = group.actions.shape[:2]
+
+    def flat(array: Tensor) -> Tensor:
+        return array[:, :t].reshape(p, -1, *array.shape[4:])
+
+    masks = None if group.action_masks is None else flat(group.action_masks)
+    return flat(group.observations), flat(group.actions), masks, flat(group.log_probs)
+
+
+def critic_values(policy: Policy, state: AgentState, group: GroupTrajectory, seen: Look | None) -> Tensor:
+    """Values of all rows ``[P, T + 1, B, K]``, constants: the target critic's, or those already ``seen``."""
+    p, shape = group.agents.shape[0], group.observations.shape[1:4]
+
+    def run(theta: Tensor, observations: Tensor) -> Tensor:
+        flat = observations.reshape(p, -1, *observations.shape[4:])
+        return policy.values(theta, flat).reshape(p, -1, *shape[1:])
+
+    with torch.no_grad():
+        if state.target is not None:
+            return run(state.target, group.observations)
+        theta = state.theta.detach()
+        if seen is None:
+            return run(theta, group.observations)
+        assert seen.evaluation.values is not None
+        steps = seen.evaluation.values.detach().reshape(p, -1, *shape[1:])
+        return torch.cat([steps, run(theta, group.observations[:, -1:])], dim=1)
+
+
 def make_batch(
-    policy: Policy,
-    state: AgentState,
     trajectory: Trajectory,
     group: GroupTrajectory,
     rewards: Tensor,
+    values: Tensor | None,
     settings: AgentSettings,
     reduction: Reduction,
 ) -> Batch:
@@ -180,21 +237,14 @@ def make_batch(
     Args:
         rewards: ``[T, B, N]``, incentives included. Advantages and value targets are differentiable in
             them; the values themselves are constants.
+        values: ``[P, T + 1, B, K]`` of the critic, or None.
     """
     p = group.agents.shape[0]
     active = group.select(trajectory.active)
     terminated, truncated = group.select(trajectory.terminated), group.select(trajectory.truncated)
-
-    values = None
-    if settings.loss != "pg":
-        flat = group.observations.reshape(p, -1, *group.observations.shape[4:])
-        with torch.no_grad():
-            critic = state.theta.detach() if state.target is None else state.target
-            shape = (p, *group.observations.shape[1:4])
-            values = policy.values(critic, flat).reshape(shape).transpose(0, 1)
     advantages, targets = advantages_and_targets(
         group.select(rewards).transpose(0, 1),
-        values,
+        None if values is None else values.transpose(0, 1),
         terminated.transpose(0, 1),
         truncated.transpose(0, 1),
         settings.gamma,
@@ -209,16 +259,12 @@ def make_batch(
     if settings.normalize_advantages:
         weights = losses.weights_of(mask, reduction)
         flat_advantages = losses.normalize(flat_advantages, weights, reduction)
-    t = active.shape[1]
-
-    def steps(array: Tensor) -> Tensor:
-        return array[:, :t].reshape(p, -1, *array.shape[4:])
-
+    observations, actions, masks, old_log_probs = flatten_steps(group)
     return Batch(
-        observations=steps(group.observations),
-        actions=steps(group.actions),
-        masks=None if group.action_masks is None else steps(group.action_masks),
-        old_log_probs=steps(group.log_probs),
+        observations=observations,
+        actions=actions,
+        masks=masks,
+        old_log_probs=old_log_probs,
         active=mask,
         advantages=flat_advantages,
         value_targets=targets.transpose(0, 1).reshape(p, -1),
@@ -226,11 +272,10 @@ def make_batch(
 
 
 def loss(
-    policy: Policy, theta: Tensor, batch: Batch, settings: AgentSettings, epsilon: float, reduction: Reduction
+    seen: Evaluation, batch: Batch, settings: AgentSettings, reduction: Reduction
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """This learner's share of the agents' loss, summed over policies (their parameters are disjoint)."""
     weights = losses.weights_of(batch.active, reduction)
-    seen = policy.evaluate(theta, batch.observations, batch.actions, batch.masks, epsilon)
     per_step = losses.agent_policy_loss(
         settings.loss, seen.log_probs, batch.old_log_probs, batch.advantages, settings.clip_param
     )
@@ -263,6 +308,7 @@ def update(
     reduction: Reduction,
     differentiable: bool = False,
     second_moments: Sequence[Tensor | None] | None = None,
+    seen: Look | None = None,
 ) -> Update:
     """M update steps of one group of agents, eq. (3).
 
@@ -277,19 +323,28 @@ def update(
         reduction: across learners; gradients are summed by it, so all learners take the same steps.
         differentiable: keep the graph from ``rewards`` to the new parameters.
         second_moments: for finite differences of ``adam``, see :func:`optimizers.step`.
+        seen: the trajectory at ``state.theta``, if somebody has looked already; never with ``differentiable``.
 
     Returns:
         The new state; detached unless ``differentiable``.
     """
-    batch = make_batch(policy, state, trajectory, group, rewards, settings, reduction)
     theta, optimizer = state.theta, state.optimizer
+    if seen is None and minibatches[0] is None:
+        seen = look(policy, theta if differentiable else theta.detach(), trajectory, group)
+    values = None if settings.loss == "pg" else critic_values(policy, state, group, seen)
+    batch = make_batch(trajectory, group, rewards, values, settings, reduction)
     learned = batch if differentiable else batch.detach()
     lr_scale = settings.lr_scale(policy)
     path: list[Step] = []
     metrics: dict[str, Tensor] = {}
     for j, index in enumerate(minibatches):
-        leaf = theta if (differentiable and theta.requires_grad) else theta.detach().requires_grad_()
-        share, metrics = loss(policy, leaf, learned.take(index), settings, trajectory.epsilon, reduction)
+        part = learned.take(index)
+        if j == 0 and index is None and seen is not None:
+            leaf, evaluation = seen.theta, seen.evaluation
+        else:
+            leaf = theta if (differentiable and theta.requires_grad) else theta.detach().requires_grad_()
+            evaluation = policy.evaluate(leaf, part.observations, part.actions, part.masks, trajectory.epsilon)
+        share, metrics = loss(evaluation, part, settings, reduction)
         (grad,) = torch.autograd.grad(share, leaf, create_graph=differentiable)
         grad = reduction.differentiable_sum(grad) if differentiable else reduction.sum(grad)
         given = None if second_moments is None else second_moments[j]
@@ -305,7 +360,7 @@ def update(
     if target is not None:
         assert settings.target_tau is not None
         target = torch.lerp(target, theta.detach(), settings.target_tau)
-    return Update(AgentState(theta, optimizer, target), tuple(path), batch, metrics)
+    return Update(AgentState(theta, optimizer, target), tuple(path), batch, values, metrics)
 
 
 def draw_minibatches(num_steps: int, settings: AgentSettings, generator: torch.Generator) -> list[Tensor | None]:

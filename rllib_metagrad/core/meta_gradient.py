@@ -22,7 +22,7 @@ the data, and the gradients of the scalars add up to the single learner's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -38,6 +38,7 @@ from rllib_metagrad.core.agent_update import (
     Step,
     Update,
     loss,
+    make_batch,
     update,
 )
 from rllib_metagrad.core.reduction import Reduction
@@ -148,7 +149,8 @@ class Replica:
     def _hessian_vector_product(self, theta: Tensor, batch: Batch, w: Tensor) -> Tensor:
         """``H w`` of the agents' loss, summed over learners."""
         leaf = theta.detach().requires_grad_()
-        share, _ = loss(self.policy, leaf, batch.detach(), self.settings, self.epsilon, self.reduction)
+        seen = self.policy.evaluate(leaf, batch.observations, batch.actions, batch.masks, self.epsilon)
+        share, _ = loss(seen, batch.detach(), self.settings, self.reduction)
         (grad,) = torch.autograd.grad(share, leaf, create_graph=True)
         (product,) = torch.autograd.grad((grad * w).sum(), leaf)
         return self.reduction.sum(product)
@@ -169,6 +171,7 @@ def replicate(
     settings: AgentSettings,
     minibatches: Sequence[Tensor | None],
     reduction: Reduction,
+    recorded: Update | None = None,
 ) -> Replica:
     """Repeats the agents' update with rewards that carry the graph of the incentive function.
 
@@ -177,11 +180,17 @@ def replicate(
         state: theta and optimiser state *before* the update that is replicated.
         rewards: ``[T, B, N]``, differentiable in eta.
         minibatches: the indices that the real update drew.
+        recorded: the real update. ``mixed`` needs of the replica only its path, which is the real one's, so with this
+            the networks need not run again; ``unrolled`` needs the graph and repeats everything.
 
     Returns:
         The replica. Its ``theta_hat`` equals the agents' real parameters to rounding.
     """
     unrolled = mode == "unrolled"
+    if recorded is not None and not unrolled:
+        batch = make_batch(trajectory, group, rewards, recorded.values, settings, reduction)
+        outcome = replace(recorded, batch=batch)
+        return Replica(mode, policy, settings, trajectory.epsilon, minibatches, reduction, outcome)
     outcome = update(
         policy,
         state,

@@ -109,6 +109,15 @@ class Trajectory:
         """Agent steps really taken."""
         return int(self.active.sum())
 
+    def ended_by_time_limits(self) -> Trajectory:
+        """The same with every truncation as a termination: nothing is bootstrapped where a time limit struck."""
+        return replace(
+            self,
+            terminated=self.terminated | self.truncated,
+            truncated=torch.zeros_like(self.truncated),
+            over_terminated=self.over,
+        )
+
     def map(self, function: Callable[[Tensor], Tensor]) -> Trajectory:
         """Applies a function to every tensor except the agents' indices, e.g. a move to a device."""
         return _map(self, lambda tensor, _axis: function(tensor))

@@ -25,12 +25,21 @@ from torch import Tensor
 
 from rllib_metagrad.algorithms.config_rules import value_at
 from rllib_metagrad.core import optimizers
-from rllib_metagrad.core.agent_update import AgentSettings, AgentState, draw_minibatches, update
+from rllib_metagrad.core.agent_update import (
+    AgentSettings,
+    AgentState,
+    Look,
+    Update,
+    draw_minibatches,
+    look,
+    update,
+)
 from rllib_metagrad.core.optimizers import OptimizerSettings, OptimizerState
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.distributed import AllReduce, broadcast
 from rllib_metagrad.modules.rl_modules import DESIGNER, RowModule
+from rllib_metagrad.process import prepare_torch
 
 COMPONENT_INCENTIVES = "incentive_learner"
 NUM_SKIPPED_UPDATES = "num_skipped_updates"
@@ -66,6 +75,7 @@ class AgentsUpdate:
         eta: parameters of the incentive function in force when tau was sampled.
         settings: how the agents learned.
         minibatches: of every stack, the indices of its M steps.
+        outcomes: of every stack, what came of it; None if the update was only imagined.
     """
 
     trajectory: Trajectory
@@ -73,6 +83,7 @@ class AgentsUpdate:
     eta: Tensor
     settings: AgentSettings
     minibatches: tuple[Sequence[Tensor | None], ...]
+    outcomes: tuple[Update, ...] | None = None
 
 
 class IncentiveLearner(TorchLearner):
@@ -91,7 +102,7 @@ class IncentiveLearner(TorchLearner):
         """Builds modules and parameters; called by RLlib."""
         if self._is_built:
             return
-        torch.set_num_threads(self.config.torch_num_threads)
+        prepare_torch(self.config.torch_num_threads)
         super().build()
         many = self.config.num_learners > 1
         self.reduction: Reduction = AllReduce() if many else OneLearner()
@@ -119,6 +130,8 @@ class IncentiveLearner(TorchLearner):
         self.eta = self._parameter(self.designer.initialize(self.generator))
         self.build_designer()
         self.last_update: AgentsUpdate | None = None
+        self._looks: list[Look] | None = None
+        self._reporting = True
         self._env_steps = 0
         self._logged: dict[tuple[tuple[str, ...], str], list[Any]] = {}
         self._mark_modules_read()
@@ -173,10 +186,13 @@ class IncentiveLearner(TorchLearner):
                 f"trajectory was sampled with weights {trajectory.weights_seq_no}, "
                 f"but the learner holds {self._weights_seq_no}"
             )
+        if not self.config.bootstrap_truncated:
+            trajectory = trajectory.ended_by_time_limits()
         if self._device.type != "cpu":
             trajectory = trajectory.map(lambda x: x.to(self._device, non_blocking=True))
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, self._env_steps))
         eta_in_force = self.eta.value
+        self._looks, self._reporting = None, report
         start = time.perf_counter()
         if "designer" in phases:
             self.designer_update(trajectory)
@@ -193,20 +209,33 @@ class IncentiveLearner(TorchLearner):
         """Agents learn from the rewards that the trajectory really carried."""
         settings = self.config.agent_settings(self._env_steps)
         rewards = self.designer.mechanism.rewards(trajectory.designer_output, trajectory)
-        before, after, drawn = tuple(self.agents), [], []
+        before, drawn, outcomes = tuple(self.agents), [], []
+        looks: Sequence[Look | None] = self._looks or [None] * len(before)
+        # Where an update is skipped there is nothing that the designer could look through.
+        self.last_update = self._looks = None
         for i, (stack, policy) in enumerate(zip(self.stacks, self.policies, strict=True)):
             group = trajectory.groups[i]
             num_steps = trajectory.num_steps * trajectory.num_envs * group.agents.shape[1]
             minibatches = draw_minibatches(num_steps, settings, self.generator)
             drawn.append(minibatches)
-            done = update(policy, before[i], trajectory, group, rewards, settings, minibatches, self.reduction)
+            done = update(
+                policy, before[i], trajectory, group, rewards, settings, minibatches, self.reduction, seen=looks[i]
+            )
             if not self._finite(f"agents {', '.join(stack.policy_ids)}", done.state.theta):
                 return
-            after.append(done.state)
+            outcomes.append(done)
             for key, values in done.metrics.items():
                 self.log(("agents", str(i), key), values)
-        self.agents = after
-        self.last_update = AgentsUpdate(trajectory, before, eta_in_force, settings, tuple(drawn))
+        self.agents = [done.state for done in outcomes]
+        self.last_update = AgentsUpdate(trajectory, before, eta_in_force, settings, tuple(drawn), tuple(outcomes))
+
+    def looks(self, trajectory: Trajectory) -> list[Look]:
+        """The current policies on a trajectory that is next to be learned from, see :class:`Look`."""
+        self._looks = [
+            look(policy, state.theta, trajectory, group)
+            for policy, state, group in zip(self.policies, self.agents, trajectory.groups, strict=True)
+        ]
+        return self._looks
 
     def designer_update(self, validation: Trajectory) -> None:
         """For subclasses: the designer learns from data of the agents' current policies."""
@@ -235,7 +264,8 @@ class IncentiveLearner(TorchLearner):
         trained = 0.0
         for (key, how), noted in self._logged.items():
             values = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in noted])
-            reduced = {"mean": values.mean, "sum": values.sum, "max": values.amax}[how](0).reshape(-1).tolist()
+            reduction = getattr(values, {"mean": "mean", "sum": "sum", "max": "amax"}[how])
+            reduced = reduction(0).reshape(-1).tolist()
             if key[0] == "agents":
                 stack = self.stacks[int(key[1])]
                 names = [("agents", policy_id, *key[2:]) for policy_id in stack.policy_ids]

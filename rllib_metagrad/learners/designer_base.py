@@ -55,12 +55,15 @@ class DesignerLearner(IncentiveLearner):
             rewards: ``[T, B]``, the designer's.
         """
         weights = losses.weights_of(trajectory.stepped, self.reduction, dim=(0, 1))
-        values = None
+        values = fitted = None
         if self.critic is not None:
             assert self.phi is not None
-            with torch.no_grad():
-                phi = self.phi.value if self.phi_target is None else self.phi_target
-                values = self._values(phi, trajectory.states)
+            phi = self.phi.value.detach().requires_grad_()
+            fitted = self._values(phi, trajectory.states)
+            values = fitted.detach()
+            if self.phi_target is not None:
+                with torch.no_grad():
+                    values = self._values(self.phi_target, trajectory.states)
         gamma = self.config.gamma if self.config.designer_gamma is None else self.config.designer_gamma
         advantages, targets = advantages_and_targets(
             rewards,
@@ -71,8 +74,8 @@ class DesignerLearner(IncentiveLearner):
             self.config.designer_lambda,
         )
         self.log(("designer", "return"), self.reduction.sum((weights * targets).sum()))
-        if self.critic is not None:
-            self._fit_critic(trajectory, targets, weights)
+        if fitted is not None:
+            self._fit_critic(phi, fitted[:-1] - targets, weights)
         if self.config.designer_baseline == "mean":
             at_t = losses.weights_of(trajectory.stepped, self.reduction, dim=1)
             advantages = losses.centre(advantages, at_t, self.reduction, dim=1)
@@ -84,10 +87,8 @@ class DesignerLearner(IncentiveLearner):
         assert self.critic is not None
         return self.critic.values(phi, states.flatten(0, 1)).reshape(states.shape[:2])
 
-    def _fit_critic(self, trajectory: Trajectory, targets: Tensor, weights: Tensor) -> None:
+    def _fit_critic(self, phi: Tensor, error: Tensor, weights: Tensor) -> None:
         assert self.phi is not None
-        phi = self.phi.value.detach().requires_grad_()
-        error = self._values(phi, trajectory.states[:-1]) - targets
         loss = 0.5 * (weights * error * error).sum()
         (grad,) = torch.autograd.grad(loss, phi)
         grad = self.reduction.sum(grad)

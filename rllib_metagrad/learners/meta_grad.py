@@ -10,10 +10,10 @@ from torch import Tensor
 
 from rllib_metagrad.algorithms.config_rules import value_at
 from rllib_metagrad.core import losses, optimizers
-from rllib_metagrad.core.agent_update import AgentState
+from rllib_metagrad.core.agent_update import AgentState, Look, Update, flatten_steps, look
 from rllib_metagrad.core.meta_gradient import Replica, replicate
 from rllib_metagrad.core.optimizers import OptimizerSettings
-from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.base import AgentsUpdate, Parameter
 from rllib_metagrad.learners.designer_base import DesignerLearner
 
@@ -26,17 +26,6 @@ class EtaGradient:
     cost: Tensor
     cost_value: Tensor
     replicas: tuple[Replica, ...]
-
-
-def flatten_steps(group: GroupTrajectory) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-    """A group's observations, actions, masks and recorded log-probabilities as ``[P, T * B * K, ...]``."""
-    p, t = group.actions.shape[:2]
-
-    def flat(array: Tensor) -> Tensor:
-        return array[:, :t].reshape(p, -1, *array.shape[4:])
-
-    masks = None if group.action_masks is None else flat(group.action_masks)
-    return flat(group.observations), flat(group.actions), masks, flat(group.log_probs)
 
 
 class MetaGradLearner(DesignerLearner):
@@ -69,9 +58,10 @@ class MetaGradLearner(DesignerLearner):
         for epoch in range(self.config.designer_num_epochs):
             # The gradient belongs to the eta that was in force; with several epochs its base point moves along.
             eta = past.eta + (self.eta.value - start)
-            gradient = self.eta_gradient(past, eta, validation, advantages)
-            if epoch == 0:
-                self._log_replica(gradient.replicas)
+            outcomes = past.outcomes if epoch == 0 else None
+            gradient = self.eta_gradient(past, eta, validation, advantages, outcomes)
+            if epoch == 0 and self._reporting and self.clones is None:
+                self._log_replica(past)
             if not self._descend(gradient):
                 return
         if self.clones is not None:
@@ -79,7 +69,14 @@ class MetaGradLearner(DesignerLearner):
                 AgentState(r.theta_hat, r.outcome.state.optimizer, r.outcome.state.target) for r in gradient.replicas
             ]
 
-    def eta_gradient(self, past: AgentsUpdate, eta: Tensor, validation: Trajectory, advantages: Tensor) -> EtaGradient:
+    def eta_gradient(
+        self,
+        past: AgentsUpdate,
+        eta: Tensor,
+        validation: Trajectory,
+        advantages: Tensor,
+        outcomes: tuple[Update, ...] | None,
+    ) -> EtaGradient:
         """Equation (4), its two terms apart: through the agents' update, and of the cost psi.
 
         Args:
@@ -87,26 +84,14 @@ class MetaGradLearner(DesignerLearner):
             eta: ``[1, D]``, where the gradient is taken.
             validation: tau_hat.
             advantages: ``[T, B]``, the designer's, on tau_hat.
+            outcomes: of ``past`` under ``eta``, if they are known.
         """
         tau = past.trajectory
         eta = eta.detach().requires_grad_()
         outputs = self.incentive_outputs(eta, tau)
         rewards = self.designer.mechanism.rewards(outputs, tau)
-        replicas = tuple(
-            replicate(
-                self.config.meta_gradient,
-                policy,
-                past.states[i],
-                tau,
-                tau.groups[i],
-                rewards,
-                past.settings,
-                past.minibatches[i],
-                self.reduction,
-            )
-            for i, policy in enumerate(self.policies)
-        )
-        outer = self.outer_gradient(self.outer_parameters(past, replicas), validation, advantages)
+        replicas = self._replicate(past, rewards, outcomes)
+        outer = self.outer_gradient(self.outer_looks(replicas, outcomes, validation), validation, advantages)
         through_agents = torch.stack([replica.pull_back(v) for replica, v in zip(replicas, outer, strict=True)]).sum()
 
         realised = self.config.designer_cost == "realised"
@@ -125,28 +110,54 @@ class MetaGradLearner(DesignerLearner):
         )
         return outputs.reshape(t, b, -1)
 
-    def outer_parameters(self, past: AgentsUpdate, replicas: tuple[Replica, ...]) -> list[Tensor]:
-        """Where the designer's objective is differentiated: at the updated policies."""
-        return [replica.theta_hat for replica in replicas]
+    def _replicate(
+        self, past: AgentsUpdate, rewards: Tensor, outcomes: tuple[Update, ...] | None
+    ) -> tuple[Replica, ...]:
+        return tuple(
+            replicate(
+                self.config.meta_gradient,
+                policy,
+                past.states[i],
+                past.trajectory,
+                past.trajectory.groups[i],
+                rewards,
+                past.settings,
+                past.minibatches[i],
+                self.reduction,
+                None if outcomes is None else outcomes[i],
+            )
+            for i, policy in enumerate(self.policies)
+        )
 
-    def outer_gradient(self, thetas: list[Tensor], validation: Trajectory, advantages: Tensor) -> list[Tensor]:
+    def outer_looks(
+        self, replicas: tuple[Replica, ...], outcomes: tuple[Update, ...] | None, validation: Trajectory
+    ) -> list[Look]:
+        """The validation trajectory seen from where the designer's objective is differentiated: by updated policies."""
+        if outcomes is not None:
+            # They are the agents' own, which learn from this trajectory next.
+            return self.looks(validation)
+        return [
+            look(policy, replica.theta_hat, validation, group)
+            for policy, replica, group in zip(self.policies, replicas, validation.groups, strict=True)
+        ]
+
+    def outer_gradient(self, looks: list[Look], validation: Trajectory, advantages: Tensor) -> list[Tensor]:
         """``v = d L_ID / d theta_hat`` of every stack, ``[P, D]`` each, summed over learners."""
-        leaves = [theta.detach().requires_grad_() for theta in thetas]
         joint = torch.zeros_like(advantages)
         old_joint = torch.zeros_like(advantages)
-        for policy, leaf, group in zip(self.policies, leaves, validation.groups, strict=True):
-            observations, actions, masks, old = flatten_steps(group)
+        for seen, group in zip(looks, validation.groups, strict=True):
             active = group.select(validation.active)
-            log_probs = policy.log_probs(leaf, observations, actions, masks, validation.epsilon)
-            joint = joint + (log_probs.reshape(active.shape) * active).sum((0, 3))
-            old_joint = old_joint + (old.reshape(active.shape) * active).sum((0, 3))
+            joint = joint + (seen.evaluation.log_probs.reshape(active.shape) * active).sum((0, 3))
+            old_joint = old_joint + (flatten_steps(group)[3].reshape(active.shape) * active).sum((0, 3))
         weights = losses.weights_of(validation.stepped, self.reduction, dim=(0, 1))
         per_step = losses.designer_outer_loss(
             self.config.designer_loss, joint, old_joint, advantages, self.config.designer_clip_param
         )
         loss = (weights * per_step).sum()
         self.log(("designer", "loss"), self.reduction.sum(loss.detach()))
-        return [self.reduction.sum(grad) for grad in torch.autograd.grad(loss, leaves)]
+        # The agents' update goes back through the same graphs.
+        leaves = [seen.theta for seen in looks]
+        return [self.reduction.sum(grad) for grad in torch.autograd.grad(loss, leaves, retain_graph=True)]
 
     def _descend(self, gradient: EtaGradient) -> bool:
         config = self.config
@@ -168,10 +179,14 @@ class MetaGradLearner(DesignerLearner):
         self.log(("designer", "cost"), gradient.cost_value)
         return True
 
-    def _log_replica(self, replicas: tuple[Replica, ...]) -> None:
-        """The invariant: the replica IS the update that the agents made. Its gap is rounding."""
-        if self.clones is not None:
-            return
+    def _log_replica(self, past: AgentsUpdate) -> None:
+        """The invariant: the replica IS the update that the agents made. Its gap is rounding.
+
+        Measured on a whole replica, once an iteration: incentives, advantages and all M steps anew.
+        """
+        with torch.no_grad():
+            outputs = self.incentive_outputs(past.eta, past.trajectory)
+        replicas = self._replicate(past, self.designer.mechanism.rewards(outputs, past.trajectory), None)
         gap = max(float((r.theta_hat - now.theta).abs().max()) for r, now in zip(replicas, self.agents, strict=True))
         self.log(("designer", "replica_gap"), gap, reduce="max")
 
@@ -186,7 +201,7 @@ class MetaGradLearner(DesignerLearner):
         limits = [x for x in (past.settings.optimizer.grad_clip, self.config.cloning_grad_clip) if x is not None]
         optimizer = replace(past.settings.optimizer, grad_clip=min(limits, default=None))
         settings = replace(past.settings, optimizer=optimizer)
-        return replace(past, states=self._clone(past.trajectory), settings=settings)
+        return replace(past, states=self._clone(past.trajectory), settings=settings, outcomes=None)
 
     def _clone(self, trajectory: Trajectory) -> tuple[AgentState, ...]:
         """Behavioural cloning: fits the surrogates to what agents were seen to do, and returns their states."""
@@ -238,8 +253,10 @@ class AMDLearner(MetaGradLearner):
         settings = self.config.agent_settings(self._env_steps)
         plain = replace(settings, optimizer=OptimizerSettings("sgd", lr=settings.optimizer.lr), num_epochs=1)
         anticipated = AgentsUpdate(validation, tuple(self.agents), self.eta.value, plain, ([None],) * len(self.stacks))
-        self._descend(self.eta_gradient(anticipated, self.eta.value, validation, advantages))
+        self._descend(self.eta_gradient(anticipated, self.eta.value, validation, advantages, None))
 
-    def outer_parameters(self, past: AgentsUpdate, replicas: tuple[Replica, ...]) -> list[Tensor]:
-        """The current policies: first order in the agents' step."""
-        return [state.theta for state in past.states]
+    def outer_looks(
+        self, replicas: tuple[Replica, ...], outcomes: tuple[Update, ...] | None, validation: Trajectory
+    ) -> list[Look]:
+        """By the current policies: first order in the agents' step."""
+        return self.looks(validation)
