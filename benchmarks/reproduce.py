@@ -91,7 +91,7 @@ def main() -> None:
     methods = arguments.methods or list(suite.methods)
     if unknown := sorted(set(methods) - set(suite.methods)):
         parser.error(f"suite {arguments.suite} has no {', '.join(unknown)}; it has {', '.join(suite.methods)}")
-    seeds = range(arguments.seeds or suite.seeds)
+    seeds = range(suite.first_seed, suite.first_seed + (arguments.seeds or suite.seeds))
     jobs = [(arguments.suite, method, seed) for method in methods for seed in seeds]
     path = DOCS / "results" / f"{arguments.suite}.json"
     runs: dict[str, Run] = json.loads(path.read_text()) if path.exists() else {}

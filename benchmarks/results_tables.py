@@ -69,7 +69,9 @@ def _row(method: str, found: list[Run], suite: Suite) -> dict[str, str]:
     if method in suite.stretch and all("later" in run for run in found):
         later = [run["later"][f"{suite.metric}_mean"] for run in found]
         row[f"trained {suite.stretch[method]:g} times as long"] = f"{shown(later)} (worst {min(later):.2f})"
-    row |= {head: shown([function(run) for run in found]) for head, function in suite.extra.items()}
+    for head, function in suite.extra.items():
+        values = [value for run in found if (value := function(run)) is not None]
+        row[head] = shown(values) if values else ""
     row["env steps"] = f"{np.mean([run['env_steps'] for run in found]) / 1e6:.2f} M"
     row["CPU s"] = f"{np.mean([run['train_cpu_seconds'] for run in found]):.1f}"
     return row

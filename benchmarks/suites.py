@@ -19,9 +19,10 @@ class Suite:
         label: of the metric, in tables and on axes.
         figures: pictures by name, and the configs in each.
         seeds: by default.
+        first_seed: apart from the seeds that settings were tuned on.
         evaluate_every: training iterations between the curve's points.
         stretch: training goes on to so many times the config's length, and is evaluated there again.
-        extra: further columns of the table.
+        extra: further columns of the table; None leaves a field empty.
     """
 
     methods: dict[str, float | None]
@@ -29,9 +30,10 @@ class Suite:
     label: str
     figures: dict[str, list[str]]
     seeds: int = 8
+    first_seed: int = 0
     evaluate_every: int = 2
     stretch: dict[str, float] = field(default_factory=dict)
-    extra: dict[str, Callable[[Run], float]] = field(default_factory=dict)
+    extra: dict[str, Callable[[Run], float | None]] = field(default_factory=dict)
 
 
 _ESCAPE_ROOM: dict[str, float | None] = {
@@ -63,15 +65,19 @@ _CLEANUP_10X10: dict[str, float | None] = {
 }
 
 
-def _most(run: Run, action_type: str) -> float:
-    """Largest share of its steps that one agent spent so, in the final evaluation."""
-    return max(shares.get(action_type, 0.0) for shares in run["sampled"]["agent_action_share"].values())
+def _cleaning(run: Run) -> float | None:
+    """Largest share of its steps that one agent spent cleaning, in the final evaluation; None if one policy acts."""
+    shares = [share["clean"] for share in run["sampled"]["agent_action_share"].values() if "clean" in share]
+    return max(shares, default=None)
 
 
-_ROLES: dict[str, Callable[[Run], float]] = {
-    "most cleaning": lambda run: _most(run, "clean"),
-    "most eaten": lambda run: max(run["sampled"]["agent_returns_mean"].values()),
-}
+def _eaten(run: Run) -> float | None:
+    """Most apples that one agent ate in an episode."""
+    returns = run["sampled"]["agent_returns_mean"]
+    return max(returns.values()) if len(returns) > 1 else None
+
+
+_ROLES: dict[str, Callable[[Run], float | None]] = {"cleaner cleans": _cleaning, "eater eats": _eaten}
 
 SUITES: dict[str, Suite] = {
     "escape_room": Suite(
@@ -91,6 +97,7 @@ SUITES: dict[str, Suite] = {
         label="sum of the agents' rewards",
         figures={"cleanup_7x7": list(_CLEANUP_7X7)},
         seeds=10,
+        first_seed=100,
         evaluate_every=5,
         stretch={"cleanup/metagrad_7x7": 2.0},
         extra=_ROLES,
@@ -101,6 +108,7 @@ SUITES: dict[str, Suite] = {
         label="sum of the agents' rewards",
         figures={"cleanup_10x10": list(_CLEANUP_10X10)},
         seeds=4,
+        first_seed=100,
         evaluate_every=5,
         extra=_ROLES,
     ),

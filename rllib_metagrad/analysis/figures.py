@@ -119,7 +119,18 @@ def agents(groups: Sequence[Group]) -> Figure | None:
     return _lines_by_name(groups, rows, None)
 
 
-def _lines_by_name(groups: Sequence[Group], rows: Sequence[tuple[str, str, str]], at_most: int | None) -> Figure | None:
+def agent_actions(groups: Sequence[Group]) -> Figure | None:
+    """What each agent does: the share of its steps spent in each action type, over training."""
+    prefix = TRAINING + "agent_action_share/"
+    found = sorted({name.split("/")[0] for group in groups for name in _names(group, prefix)}, key=_natural)
+    rows = [(f"{prefix}{agent}/", agent, "share of its steps") for agent in found[:MAX_COLUMNS]]
+    note = f"The first {MAX_COLUMNS} of {len(found)} agents." if len(found) > MAX_COLUMNS else ""
+    return _lines_by_name(groups, rows, MAX_ACTION_TYPES, note)
+
+
+def _lines_by_name(
+    groups: Sequence[Group], rows: Sequence[tuple[str, str, str]], at_most: int | None, note: str = ""
+) -> Figure | None:
     """A column per group, a row per kind of metric, a line per name that follows the metric's prefix.
 
     One group alone has its kinds of metric beside each other.
@@ -128,7 +139,7 @@ def _lines_by_name(groups: Sequence[Group], rows: Sequence[tuple[str, str, str]]
     columns = [group for group in groups if any(_names(group, prefix) for prefix, _, _ in rows)]
     if not rows or not columns:
         return None
-    notes = []
+    notes = [note] if note else []
     if len(columns) > MAX_COLUMNS:
         notes.append(f"The best {MAX_COLUMNS} of {len(columns)} runs.")
         best = best_first(columns)[:MAX_COLUMNS]
@@ -260,5 +271,6 @@ FIGURES: dict[str, tuple[str, Callable[[Sequence[Group]], Figure | None]]] = {
     "sweep": ("Sweep", sweep),
     "incentives_by_action": ("Incentives by action type", incentives_by_action),
     "agents": ("Agents", agents),
+    "agent_actions": ("What each agent does", agent_actions),
     "learner": ("Learner", learner),
 }

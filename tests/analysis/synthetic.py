@@ -73,6 +73,10 @@ def metagrad_row(speed: float, best: float = 26.0, agents: int = 5) -> Row:
                     "door": 2.0 * done * (1 - done),
                 },
                 "action_share": {"lever": 0.4, "start": 0.3 * (1 - done), "door": 0.6 - 0.3 * (1 - done)},
+                "agent_action_share": {
+                    f"agent_{k}": {"lever": 1.0 * (k < 2), "start": 1.0 - done, "door": done * (k >= 2)}
+                    for k in range(5)
+                },
             }
 
         result: dict[str, Any] = {

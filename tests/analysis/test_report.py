@@ -47,6 +47,7 @@ def test_report_of_several_methods(tmp_path):
         "returns.png",
         "incentives_by_action.png",
         "agents.png",
+        "agent_actions.png",
         "learner.png",
     ]
     for path in report.figures:
