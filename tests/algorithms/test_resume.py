@@ -31,6 +31,12 @@ if kind == "ppo_fragments":
     config.agents(loss="ppo", optimizer="adam", lr=1e-3, num_epochs=2, minibatch_size=16, target_tau=0.1)
     config.designer(baseline="critic", loss="ppo", num_epochs=2, target_tau=0.1)
     config.env_runners(batch_mode="truncate_episodes", rollout_fragment_length=7)
+if kind == "cleanup":
+    config.environment("cleanup").env_runners(num_envs_per_env_runner=4)
+    config.env_config = {"max_steps": 10}
+    config.incentives(parameter_sharing=True, bootstrap_truncated=False)
+    config.agents(loss="actor_critic", optimizer="adam", lr=1e-3, network={"filters": [[4, 3, 2]], "hiddens": [16]})
+    config.designer(baseline="critic", loss="ppo", network={"filters": [[4, 3, 2]], "hiddens": [16]})
 algorithm = MetaGrad.from_checkpoint(checkpoint) if mode == "resume" else config.build_algo()
 results = [algorithm.train() for _ in range(20 if mode == "whole" else 10)]
 if mode == "first":
@@ -63,7 +69,7 @@ def run(mode: str, checkpoint: Path, kind: str) -> dict[str, object]:
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", ["pg_episodes", "ppo_fragments"])
+@pytest.mark.parametrize("kind", ["pg_episodes", "ppo_fragments", "cleanup"])
 def test_resume_is_exact(tmp_path: Path, kind: str) -> None:
     whole = run("whole", tmp_path / "none", kind)
     run("first", tmp_path / "checkpoint", kind)

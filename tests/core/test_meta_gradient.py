@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 from problems import Problem, make_problem
 from torch import Tensor
 
-from rllib_metagrad.core.agent_update import AgentSettings, update
+from rllib_metagrad.core.agent_update import AgentSettings, Update, look, update
 from rllib_metagrad.core.meta_gradient import Mode, replicate
 from rllib_metagrad.core.optimizers import OptimizerSettings
 from rllib_metagrad.core.reduction import OneLearner
+from rllib_metagrad.core.trajectory import Trajectory
 
 ONE = OneLearner()
 CASES = list(
@@ -39,7 +41,9 @@ def settings_of(loss: str, optimizer: str, steps: int, clip: float | None) -> Ag
     )
 
 
-def meta_gradient(problem: Problem, settings: AgentSettings, mode: Mode, v: Tensor) -> Tensor:
+def meta_gradient(
+    problem: Problem, settings: AgentSettings, mode: Mode, v: Tensor, recorded: Update | None = None
+) -> Tensor:
     eta = problem.eta.clone().requires_grad_()
     replica = replicate(
         mode,
@@ -51,6 +55,7 @@ def meta_gradient(problem: Problem, settings: AgentSettings, mode: Mode, v: Tens
         settings,
         [None] * settings.num_epochs,
         ONE,
+        recorded,
     )
     (gradient,) = torch.autograd.grad(replica.pull_back(v), eta)
     return gradient
@@ -109,3 +114,36 @@ def test_mixed_equals_unrolled_equals_finite_differences(
     assert mixed.norm() > 1e-6
     torch.testing.assert_close(mixed, unrolled, rtol=1e-9, atol=1e-12)
     assert (mixed - numeric).norm() <= 1e-5 * numeric.norm()
+
+
+@pytest.mark.parametrize(("loss", "optimizer", "steps"), itertools.product(["pg", "ppo"], ["sgd", "adam"], [1, 3]))
+def test_recorded_updates_serve_as_replicas(loss: str, optimizer: str, steps: int) -> None:
+    settings = settings_of(loss, optimizer, steps, None)
+    problem = make_problem(settings)
+    arguments = (problem.policy, problem.state, problem.trajectory, problem.group, problem.rewards(problem.eta))
+    plan: list[Tensor | None] = [None] * steps
+    recorded = update(*arguments, settings, plan, ONE)
+    seen = look(problem.policy, problem.state.theta, problem.trajectory, problem.group)
+    with_look = update(*arguments, settings, plan, ONE, seen=seen)
+    assert torch.equal(recorded.state.theta, with_look.state.theta)
+    v = torch.randn(problem.state.theta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    whole = meta_gradient(problem, settings, "mixed", v)
+    assert torch.equal(meta_gradient(problem, settings, "mixed", v, recorded), whole)
+
+
+def test_time_limits_as_ends_leave_nothing_to_bootstrap() -> None:
+    settings = settings_of("actor_critic", "sgd", 1, None)
+    problem = make_problem(settings)
+    cut = problem.trajectory
+    cut = replace(cut, terminated=torch.zeros_like(cut.terminated), truncated=cut.terminated | cut.truncated)
+    ended = cut.ended_by_time_limits()
+    assert torch.equal(ended.terminated, cut.truncated)
+    assert not ended.truncated.any()
+    assert torch.equal(ended.over_terminated, ended.over)
+
+    def advantages(trajectory: Trajectory) -> Tensor:
+        rewards = problem.rewards(problem.eta)
+        done = update(problem.policy, problem.state, trajectory, trajectory.groups[0], rewards, settings, [None], ONE)
+        return done.batch.advantages
+
+    assert not torch.equal(advantages(cut), advantages(ended))
