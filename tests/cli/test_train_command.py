@@ -54,7 +54,9 @@ def test_train_evaluate_and_report(tmp_path):
     assert result == json.loads((tmp_path / "e.json").read_text())
 
     page = run("report", "results/designed").splitlines()[-1]
-    assert (tmp_path / page).read_text().count("data:image/png;base64,") == 4
+    figures = sorted(path.stem for path in (tmp_path / page).parent.glob("*.png"))
+    assert figures == ["agent_actions", "agents", "incentives_by_action", "learner", "returns"]
+    assert (tmp_path / page).read_text().count("data:image/png;base64,") == len(figures)
 
 
 @pytest.mark.integration

@@ -87,7 +87,8 @@ def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
     def meta_gradient(learner: Any, validation: Trajectory) -> np.ndarray:
         past = learner.last_update
         advantages = learner.designer_advantages(validation, validation.designer_rewards)
-        return learner.eta_gradient(past, past.eta, validation, advantages).meta.numpy()  # type: ignore[no-any-return]
+        gradient = learner.eta_gradient(past, past.eta, validation, advantages, past.outcomes)
+        return gradient.meta.numpy()  # type: ignore[no-any-return]
 
     def gradient(settings: IncentiveDesignConfig) -> list[np.ndarray]:
         algorithm = settings.build_algo()
