@@ -90,10 +90,11 @@ def _figure(methods: dict[str, list[Run]], suite: Suite, path: Path) -> None:
     """The suite's metric over environment steps: mean and standard error over seeds, on a common grid."""
     if not methods:
         return
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
     for colour, (method, found) in zip(_COLOURS, methods.items(), strict=False):
+        first = max(run["curve"][0]["env_steps"] for run in found)
         last = min(run["curve"][-1]["env_steps"] for run in found)
-        grid = np.linspace(0, last, 200)
+        grid = np.linspace(first, last, 200)
         curves = np.array(
             [
                 np.interp(
@@ -110,7 +111,8 @@ def _figure(methods: dict[str, list[Run]], suite: Suite, path: Path) -> None:
         axes.fill_between(grid, mean - error, mean + error, color=colour, alpha=0.2, linewidth=0)
     axes.set_xlabel("environment steps")
     axes.set_ylabel(suite.label)
-    axes.legend(fontsize=8, frameon=False)
+    axes.set_xlim(left=0)
+    figure.legend(fontsize=8, frameon=False, loc="outside right upper")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
     plt.close(figure)
