@@ -20,10 +20,17 @@ from rllib_metagrad.learners.designer_base import DesignerLearner
 
 @dataclass(frozen=True)
 class EtaGradient:
-    """Gradients with respect to eta ``[1, D]``, summed over learners, and the replicas they came through."""
+    """Gradients with respect to eta ``[1, D]``, summed over learners, and the replicas they came through.
+
+    Attributes:
+        meta: first term of eq. (4).
+        cost: gradient of psi; None if nobody asked.
+        cost_value: psi.
+        replicas: of the agents' update, one a stack.
+    """
 
     meta: Tensor
-    cost: Tensor
+    cost: Tensor | None
     cost_value: Tensor
     replicas: tuple[Replica, ...]
 
@@ -98,9 +105,15 @@ class MetaGradLearner(DesignerLearner):
         per_step = (self.designer.mechanism.incentives(outputs, tau) if realised else outputs).sum(-1)
         cost = losses.incentive_cost(per_step, tau.stepped, tau.over, self.config.gamma, self.reduction)
         (meta,) = torch.autograd.grad(through_agents, eta, retain_graph=True)
-        (of_cost,) = torch.autograd.grad(cost, eta)
-        total = self.reduction.sum(cost.detach())
-        return EtaGradient(self.reduction.sum(meta), self.reduction.sum(of_cost), total, replicas)
+        of_cost = None
+        if self._cost_matters():
+            of_cost = self.reduction.sum(torch.autograd.grad(cost, eta)[0])
+        return EtaGradient(self.reduction.sum(meta), of_cost, self.reduction.sum(cost.detach()), replicas)
+
+    def _cost_matters(self) -> bool:
+        """Whether psi's gradient is used or reported; else a pass through the incentive function is saved."""
+        weight = value_at(self.config.designer_cost_coeff, self._env_steps)
+        return weight > 0 or self.config.designer_cost_lr is not None or self._reporting
 
     def incentive_outputs(self, eta: Tensor, trajectory: Trajectory) -> Tensor:
         """``mu_eta`` on a trajectory, ``[T, B, U]``, differentiable in eta."""
@@ -162,20 +175,20 @@ class MetaGradLearner(DesignerLearner):
     def _descend(self, gradient: EtaGradient) -> bool:
         config = self.config
         coeff = value_at(config.designer_cost_coeff, self._env_steps)
-        if not self._finite("the designer", gradient.meta, gradient.cost):
+        of_cost = torch.zeros_like(gradient.meta) if gradient.cost is None else coeff * gradient.cost
+        if not self._finite("the designer", gradient.meta, of_cost):
             return False
         clip = config.designer_grad_clip
         if config.designer_cost_lr is None:
-            self.eta.step(
-                gradient.meta + coeff * gradient.cost, self.optimizer(config.designer_lr, clip, config.designer_eps)
-            )
+            self.eta.step(gradient.meta + of_cost, self.optimizer(config.designer_lr, clip, config.designer_eps))
         else:
             self.eta.step(gradient.meta, self.optimizer(config.designer_lr, clip, config.designer_eps))
             cost = Parameter(self.eta.value, self.cost_optimizer)
-            cost.step(coeff * gradient.cost, self.optimizer(config.designer_cost_lr, clip))
+            cost.step(of_cost, self.optimizer(config.designer_cost_lr, clip))
             self.eta, self.cost_optimizer = replace(self.eta, value=cost.value), cost.optimizer
         self.log(("designer", "meta_gradient_norm"), gradient.meta.norm())
-        self.log(("designer", "cost_gradient_norm"), gradient.cost.norm())
+        if gradient.cost is not None:
+            self.log(("designer", "cost_gradient_norm"), gradient.cost.norm())
         self.log(("designer", "cost"), gradient.cost_value)
         return True
 

@@ -145,10 +145,11 @@ class Network:
     def _convolve(self, leaves: Sequence[Tensor], x: Tensor) -> Tensor:
         """Convolutions of all P networks in one call each, as groups of channels."""
         p, n = x.shape[:2]
-        dtype = leaves[0].dtype
-        x = x.to(dtype) / 255.0 if x.dtype == torch.uint8 else x.to(dtype)
-        # [P, n, H, W, C] -> [n, P * C, H, W]
-        x = x.permute(1, 0, 4, 2, 3).flatten(1, 2)
+        image = x.dtype == torch.uint8
+        # [P, n, H, W, C] -> [n, P * C, H, W], copied in that order: a view would send convolutions of so few channels
+        # down a path that takes two and a half times as long.
+        x = x.permute(1, 0, 4, 2, 3).flatten(1, 2).to(leaves[0].dtype, memory_format=torch.contiguous_format)
+        x = x / 255.0 if image else x
         for layer, (_, kernel, stride) in enumerate(self.settings.filters):
             weight, bias = leaves[2 * layer], leaves[2 * layer + 1]
             x = F.conv2d(x, weight.flatten(0, 1), bias.flatten(), stride=stride, padding=kernel // 2, groups=p)
