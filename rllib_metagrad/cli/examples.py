@@ -61,9 +61,10 @@ def list_examples(contains: str = "") -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="ellipsis", no_wrap=True)
     found = {name: item for name, item in examples().items() if contains in name}
+    # Names are for typing: they are never cut, however narrow the terminal.
+    table.add_column(no_wrap=True, min_width=max(map(len, found), default=0))
+    table.add_column(overflow="ellipsis", no_wrap=True)
     if contains and not found:
         raise BadInputError(f"example list: no name contains {contains!r}{nearest(contains, examples())}")
     for name, item in found.items():
