@@ -90,8 +90,9 @@ class BareLoop:
 
         cost = losses.incentive_cost(incentives.sum(-1), tau.stepped, tau.over, config.gamma, ONE)
         (meta,) = torch.autograd.grad(replica.pull_back(v), eta, retain_graph=True)
-        (of_cost,) = torch.autograd.grad(cost, eta)
-        gradient = meta + value_at(config.designer_cost_coeff, self.env_steps) * of_cost
+        gradient, weight = meta, value_at(config.designer_cost_coeff, self.env_steps)
+        if weight > 0:
+            gradient = meta + weight * torch.autograd.grad(cost, eta)[0]
         adam = OptimizerSettings(
             "adam",
             lr=value_at(config.designer_lr, self.env_steps),
