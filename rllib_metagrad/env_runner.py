@@ -134,6 +134,12 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         self.designer = self.config.make_designer(self.spec)
         self._module: MultiRLModule | None = None
         self._make_sampler()
+        self.statistics = EpisodeStatistics(
+            self.env.num_envs,
+            self.spec.num_agents,
+            self.spec.num_action_types,
+            self.designer.mechanism.num_outputs,
+        )
 
     def _make_sampler(self) -> None:
         assert self.env is not None
@@ -144,12 +150,6 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
             self.designer,
             self.generator,
             unsquash=self.config.normalize_actions,
-        )
-        self.statistics = EpisodeStatistics(
-            self.env.num_envs,
-            self.spec.num_agents,
-            self.spec.num_action_types,
-            self.designer.mechanism.num_outputs,
         )
 
     @property
@@ -254,6 +254,8 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
                 self._env_failures += 1
                 self.make_env()
                 self._make_sampler()
+                # What has finished before is sound, and not reported yet.
+                self.statistics.restart()
         raise AssertionError("unreachable")
 
     def _episodes(self, behaviour: Behaviour, limit: int | None = None) -> Trajectory:

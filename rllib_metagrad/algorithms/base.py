@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 import time
 from typing import Any
@@ -19,8 +20,11 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
+from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
 from rllib_metagrad.learners.base import NonFiniteError
+
+logger = logging.getLogger("ray.rllib")
 
 CPU_SECONDS = "cpu_seconds"
 NUM_STALE_TRAJECTORIES = "num_stale_trajectories"
@@ -80,21 +84,23 @@ class IncentiveDesign(Algorithm):
             parts = self.env_runner.sample()
             metrics = [self.env_runner.get_metrics()] if report else []
         else:
+            asked = set(group.healthy_env_runner_ids())
             results = group.foreach_env_runner(
-                lambda runner: (runner.sample(), runner.get_metrics() if report else None),
+                lambda runner: (runner.worker_index, runner.sample(), runner.get_metrics() if report else None),
                 local_env_runner=False,
                 timeout_seconds=self.config.sample_timeout_s,
             )
-            parts = [part for sampled, _ in results for part in sampled]
-            metrics = [m for _, m in results if m is not None]
+            self._kill_silent(asked - {index for index, _, _ in results})
+            parts = [part for _, sampled, _ in results for part in sampled]
+            metrics = [m for _, _, m in results if m is not None]
             fresh = [part for part in parts if part.weights_seq_no == self._weights_seq_no]
             self._num_stale += len(parts) - len(fresh)
             parts = fresh
         if not parts:
             raise RuntimeError(
                 f"none of {self.config.num_env_runners} env runners delivered data "
-                f"({group.num_healthy_remote_workers()} are healthy); the last checkpoint is usable. See "
-                "config.fault_tolerance(restart_failed_env_runners=True) and sample_timeout_s"
+                f"({group.num_healthy_remote_workers()} are healthy); the last checkpoint is usable: rllib train "
+                "--resume goes on from it; see restart_failed_env_runners, sample_timeout_s, max_failures"
             )
         if metrics:
             self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
@@ -102,6 +108,20 @@ class IncentiveDesign(Algorithm):
         self._env_steps_sampled += trajectory.env_steps()
         self._seconds["sample"] += time.perf_counter() - start
         return trajectory
+
+    def _kill_silent(self, indices: set[int]) -> None:
+        """Ends runners that have not answered within ``sample_timeout_s``; Ray starts them anew where it may.
+
+        RLlib would go on asking them, and wait for the timeout in every later call, too: requests queue up behind
+        the one that hangs.
+        """
+        manager = self.env_runner_group._worker_manager
+        # Those that have died are marked already.
+        for index in indices & set(self.env_runner_group.healthy_env_runner_ids()):
+            seconds = self.config.sample_timeout_s
+            logger.warning("env runner %d did not answer within sample_timeout_s=%g and is ended", index, seconds)
+            ray.kill(manager.actors()[index], no_restart=False)
+            manager.set_actor_state(index, healthy=False)
 
     def learn(self, trajectory: Trajectory, phases: tuple[str, ...], report: bool) -> None:
         """Hands every learner its shard, and waits."""
@@ -152,6 +172,29 @@ class IncentiveDesign(Algorithm):
         return super()._compile_iteration_results(train_results=train_results, eval_results=eval_results)
 
     # -- state ------------------------------------------------------------------------------------------
+
+    def save_to_path(self, path: Any = None, *, filesystem: Any = None, **kwargs: Any) -> str:
+        """As RLlib's, but a local folder is there only once all of it is: an older one stays until then."""
+        if path is None or filesystem is not None or "://" in str(path):
+            return str(super().save_to_path(path, filesystem=filesystem, **kwargs))
+        target = pathlib.Path(path).absolute()
+        with written_aside(target) as folder:
+            super().save_to_path(folder, **kwargs)
+        return str(target)
+
+    def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
+        """As RLlib's.
+
+        Raises:
+            IncompleteCheckpointError: for a folder that holds only a part of a checkpoint.
+        """
+        if not kwargs.get("filesystem") and "://" not in str(path) and not kwargs.get("component"):
+            check_whole(pathlib.Path(path))
+        super().restore_from_path(path, *args, **kwargs)
+
+    def get_metadata(self) -> dict[str, Any]:
+        """RLlib's, and that a list of contents must be there, too."""
+        return {**super().get_metadata(), CONTENTS: True}
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """RLlib's, and what schedules depend on."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pathlib
 
+from rllib_metagrad.checkpoint_files import MARKER, missing_from
 from rllib_metagrad.cli.errors import BadInputError
-
-MARKER = "rllib_checkpoint.json"
 
 
 def is_checkpoint(folder: pathlib.Path) -> bool:
-    """True for a folder that `Algorithm.save_to_path` or Tune wrote."""
-    return (folder / MARKER).is_file()
+    """True for a folder that `Algorithm.save_to_path` or Tune wrote, all of it."""
+    return missing_from(folder) is None
 
 
 def checkpoints_of(trial: pathlib.Path) -> list[pathlib.Path]:
@@ -30,10 +29,12 @@ def find_checkpoint(given: str) -> pathlib.Path:
         raise BadInputError(f"{given}: no such checkpoint folder")
     if is_checkpoint(folder):
         return folder
+    if (folder / MARKER).exists():
+        raise BadInputError(f"{given}: no whole checkpoint ({missing_from(folder)} is missing); give an earlier one")
     own = checkpoints_of(folder)
     if own:
         return own[-1]
-    written = {found.parent for found in folder.glob(f"*/checkpoint_*/{MARKER}")}
+    written = {found.parent for found in folder.glob(f"*/checkpoint_*/{MARKER}") if is_checkpoint(found.parent)}
     trials = sorted({checkpoint.parent for checkpoint in written})
     if len(trials) > 1:
         names = ", ".join(trial.name for trial in trials[:3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 from typing import Any
@@ -19,6 +20,22 @@ def storage_root(storage_path: str) -> str:
     if "://" in storage_path:
         return storage_path
     return str(pathlib.Path(storage_path).expanduser().absolute())
+
+
+def check_writable(root: str) -> None:
+    """Whether runs can be written there; nothing is written yet. URIs are left to Tune.
+
+    Raises:
+        BadInputError: it cannot be, and why.
+    """
+    if "://" in root:
+        return
+    folder = pathlib.Path(root)
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not there.is_dir():
+        raise BadInputError(f"storage_path: {root} cannot be written: {there} is a file; name a folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise BadInputError(f"storage_path: {root} cannot be written: no permission in {there}; name another folder")
 
 
 def has_run(folder: pathlib.Path) -> bool:
@@ -87,10 +104,19 @@ def _plain(value: Any) -> Any:
 
 
 def write_spec(folder: pathlib.Path, experiment: Experiment) -> None:
-    """Note the settings in the run folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Note the settings in the run folder.
+
+    Raises:
+        BadInputError: the disk is full, or will not take files for another reason.
+    """
     text = json.dumps(describe(experiment), indent=2) + "\n"
-    (folder / SPEC_FILE).write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SPEC_FILE).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInputError(
+            f"storage_path: {folder} cannot be written: {error.strerror}; name another folder"
+        ) from error
 
 
 def check_same(folder: pathlib.Path, experiment: Experiment) -> None:

@@ -80,6 +80,7 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
 
             experiment.restore = str(find_checkpoint(experiment.restore))
         root = run_folder.storage_root(experiment.storage_path)
+        run_folder.check_writable(root)
         wanted = options.experiment_name or experiment.name
         if options.resume:
             name = run_folder.name_to_resume(root, wanted)

@@ -186,6 +186,7 @@ FILES = {
 
 BARE = ["train", "--algo", "MetaGrad", "--env", "escape_room"]
 STOP = ["--stop", '{"training_iteration": 1}']
+ER = ["--algo", "MetaGrad", "--env", "escape_room"]
 LINES = {
     "unknown command": (["trian"], "No such command 'trian'"),
     "unknown flag": ([*BARE, "--lr", "3"], "No such option: --lr"),
@@ -224,6 +225,10 @@ LINES = {
     "evaluate nothing": (["evaluate", "nowhere"], "nowhere: no such checkpoint folder"),
     "evaluate an empty folder": (["evaluate", "."], ".: no checkpoint there"),
     "no episodes": (["evaluate", ".", "--episodes", "0"], "Invalid value for '--episodes': "),
+    "a storage path under a file": (
+        ["train", *ER, "--stop", '{"training_iteration": 1}', "--storage-path", "/dev/null/runs"],
+        "storage_path: /dev/null/runs cannot be written: /dev/null is a file; name a folder",
+    ),
     "report of nothing": (["report", "nowhere"], "nowhere: no such run folder"),
     "report of an empty folder": (["report", "."], "no results there"),
     "labels": (

@@ -1,9 +1,12 @@
 """Where runs go, which run is resumed, and which checkpoint is meant."""
 
+import errno
+
 import pytest
 
+from rllib_metagrad.checkpoint_files import CONTENTS, MARKER
 from rllib_metagrad.cli import run_folder
-from rllib_metagrad.cli.checkpoints import MARKER, find_checkpoint
+from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.yaml_loader import Source
@@ -35,6 +38,40 @@ def test_two_trials_are_ambiguous_and_none_is_an_error(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInputError, match="no checkpoint there"):
         find_checkpoint(str(tmp_path / "empty"))
+
+
+def test_a_part_of_a_checkpoint_is_none(tmp_path):
+    """Tune's copy to a disk that fills up, or a kill while it copies."""
+    whole = checkpoint(tmp_path / "exp" / "trial" / "checkpoint_000000")
+    part = checkpoint(tmp_path / "exp" / "trial" / "checkpoint_000001")
+    (part / MARKER).write_text(f'{{"{CONTENTS}": true}}')
+    assert find_checkpoint(str(tmp_path / "exp")) == whole
+    with pytest.raises(BadInputError, match=r"no whole checkpoint \(contents.json is missing\); give an earlier one"):
+        find_checkpoint(str(part))
+    (whole / MARKER).unlink()
+    with pytest.raises(BadInputError, match="no checkpoint there"):
+        find_checkpoint(str(tmp_path / "exp"))
+
+
+def test_a_storage_path_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInputError, match=r"storage_path: .*file/runs cannot be written: .*file is a file; name a f"):
+        run_folder.check_writable(str(tmp_path / "file" / "runs"))
+    run_folder.check_writable(str(tmp_path / "new" / "runs"))
+    run_folder.check_writable("s3://bucket/runs")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(BadInputError, match=r"cannot be written: no permission in .*; name another folder"):
+        run_folder.check_writable(str(tmp_path / "new" / "runs"))
+
+
+def test_a_full_disk_is_one_line_before_training(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(BadInputError, match=r"storage_path: .* cannot be written: No space left on device; name anot"):
+        run_folder.write_spec(tmp_path / "er", Experiment("er", "MetaGrad", {}, Source("f")))
 
 
 def test_runs_of_the_same_name_are_numbered(tmp_path):

@@ -1,0 +1,84 @@
+"""Checkpoints on disk that are whole or not there: written aside and renamed, with a list of what belongs to them.
+
+The rename protects a folder that we write ourselves. Tune copies that folder to the storage path file by file, and a
+disk that fills up, or a kill, may leave a part of it there; the list tells such a part from a checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+#: RLlib's own mark, which it writes first of all.
+MARKER = "rllib_checkpoint.json"
+#: Ours, written last: sizes of all files in bytes, by path.
+CONTENTS = "contents.json"
+
+
+class IncompleteCheckpointError(ValueError):
+    """A folder holds only a part of a checkpoint."""
+
+
+@contextlib.contextmanager
+def written_aside(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder beside ``target`` to write to; it takes ``target``'s place when the block ends well.
+
+    If the block fails, the folder is removed and an older ``target`` is as it was.
+    """
+    aside = target.with_name(f".{target.name}.unfinished")
+    replaced = target.with_name(f".{target.name}.replaced")
+    for left_over in (aside, replaced):
+        shutil.rmtree(left_over, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        sizes = {str(file.relative_to(aside)): file.stat().st_size for file in aside.rglob("*") if file.is_file()}
+        (aside / CONTENTS).write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    if target.exists():
+        target.rename(replaced)
+    aside.rename(target)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def missing_from(folder: pathlib.Path) -> str | None:
+    """What a checkpoint lacks, or None if it is whole; of algorithms that write no list only the mark is asked for."""
+    marks = _read(folder / MARKER)
+    if marks is None:
+        return MARKER
+    if not marks.get(CONTENTS):
+        return None
+    sizes = _read(folder / CONTENTS)
+    if sizes is None:
+        return CONTENTS
+    for name, size in sizes.items():
+        there = (folder / name).stat().st_size if (folder / name).is_file() else 0
+        if there != size:
+            return f"{size - there} of {size} bytes of {name}"
+    return None
+
+
+def _read(file: pathlib.Path) -> dict[str, Any] | None:
+    """A JSON mapping, or None where there is none, or not all of it."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def check_whole(folder: pathlib.Path) -> None:
+    """Before anything is read from a checkpoint.
+
+    Raises:
+        IncompleteCheckpointError: naming what is missing.
+    """
+    missing = missing_from(folder)
+    if missing is not None:
+        raise IncompleteCheckpointError(f"{folder} is no whole checkpoint: {missing} is missing; use an earlier one")
