@@ -11,11 +11,14 @@ help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1 | /' | column -t -s '|'
 
 # torch goes first and by itself, so that pip takes the build that its configuration offers (a CPU wheel,
-# for example); the pins of constraints.txt then find it already there.
+# for example); the pins of constraints.txt then find it already there. ai-economist (Gather-Trade-Build) goes last and
+# without its dependencies: it pins a hundred exact versions that cannot be resolved beside torch, and all that it
+# imports is here already (docs/gather_trade_build.md).
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps ai-economist==1.7.1
 	touch $@
 
 install: $(STAMP)  ## create .venv with the pinned versions

@@ -11,6 +11,7 @@ from pettingzoo import ParallelEnv
 from env_wrappers.centralized import CentralizedVectorEnv
 from env_wrappers.cleanup import Cleanup, VectorCleanup
 from env_wrappers.escape_room import EscapeRoom, VectorEscapeRoom
+from env_wrappers.gather_trade_build.foundation import FoundationEnv
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.matrix_games import MatrixGame, VectorMatrixGame
 from env_wrappers.pettingzoo_env import make_pettingzoo, nearest
@@ -18,11 +19,21 @@ from env_wrappers.vector import VectorIncentiveEnv
 
 EnvFactory = Callable[..., ParallelEnv]
 VectorFactory = Callable[..., VectorIncentiveEnv]
-_REGISTRY: dict[str, tuple[EnvFactory, VectorFactory | None]] = {
-    "cleanup": (Cleanup, VectorCleanup),
-    "escape_room": (EscapeRoom, VectorEscapeRoom),
-    "matrix_game": (MatrixGame, VectorMatrixGame),
-    "pettingzoo": (make_pettingzoo, None),
+#: Makers of one environment and of a batch; without the second, LoopVectorEnv makes batches.
+Factories = tuple[EnvFactory, VectorFactory | None]
+
+
+def _native_or_loop(factory: EnvFactory, vec_factory: VectorFactory | None = None) -> dict[str, Factories]:
+    return {"native": (factory, vec_factory), "loop": (factory, None)}
+
+
+#: Backends of every environment by name; the first one is the default.
+_REGISTRY: dict[str, dict[str, Factories]] = {
+    "cleanup": _native_or_loop(Cleanup, VectorCleanup),
+    "escape_room": _native_or_loop(EscapeRoom, VectorEscapeRoom),
+    "gather_trade_build": {"foundation": (FoundationEnv, None)},
+    "matrix_game": _native_or_loop(MatrixGame, VectorMatrixGame),
+    "pettingzoo": _native_or_loop(make_pettingzoo),
 }
 
 
@@ -39,22 +50,23 @@ def register(name: str, factory: EnvFactory, vec_factory: VectorFactory | None =
         factory: ``factory(**env_config) -> ParallelEnv``.
         vec_factory: ``vec_factory(num_envs, autoreset=..., **env_config)``, a native batched twin, if any.
     """
-    _REGISTRY[name] = (factory, vec_factory)
+    _REGISTRY[name] = _native_or_loop(factory, vec_factory)
 
 
-def make(name: str, backend: str = "native", **config: Any) -> ParallelEnv:
+def make(name: str, backend: str | None = None, **config: Any) -> ParallelEnv:
     """A PettingZoo ParallelEnv.
 
     Args:
         name: one of :func:`names`.
-        backend: as for :func:`make_vec`, so that one ``env_config`` serves both; changes nothing here.
+        backend: as for :func:`make_vec`, so that one ``env_config`` serves both; ``native`` and ``loop`` are the same
+            here.
         config: its arguments (``env_config``).
 
     Raises:
         ValueError: for an unknown name or key (naming the nearest one), or an impossible value.
     """
-    factory, _ = _lookup(name)
-    _check_config(name, factory, backend, config)
+    factory, _ = _lookup(name, backend)
+    _check_config(name, factory, config)
     return factory(**config)
 
 
@@ -63,7 +75,7 @@ def make_vec(
     num_envs: int,
     autoreset: bool = False,
     centralized: bool = False,
-    backend: str = "native",
+    backend: str | None = None,
     **config: Any,
 ) -> VectorIncentiveEnv:
     """B environments in lockstep.
@@ -73,16 +85,17 @@ def make_vec(
         num_envs: B, >= 1.
         autoreset: see :class:`VectorIncentiveEnv`.
         centralized: one agent acts for all.
-        backend: ``native`` takes the batched twin where there is one; ``loop`` steps ParallelEnvs one by one.
+        backend: ``native`` (default) takes the batched twin where there is one; ``loop`` steps ParallelEnvs one by
+            one. gather_trade_build has ``foundation`` instead: the original, stepped one by one.
         config: arguments of the environment.
 
     Raises:
         ValueError: as :func:`make`.
     """
-    factory, vec_factory = _lookup(name)
-    _check_config(name, factory, backend, config)
+    factory, vec_factory = _lookup(name, backend)
+    _check_config(name, factory, config)
     env: VectorIncentiveEnv
-    if vec_factory is not None and backend == "native":
+    if vec_factory is not None:
         env = vec_factory(num_envs, autoreset=autoreset, **config)
     else:
         label = str(config.get("id", name))
@@ -90,15 +103,18 @@ def make_vec(
     return CentralizedVectorEnv(env) if centralized else env
 
 
-def _lookup(name: str) -> tuple[EnvFactory, VectorFactory | None]:
+def _lookup(name: str, backend: Any) -> Factories:
     if not isinstance(name, str) or name not in _REGISTRY:
         raise ValueError(f"unknown env {name!r}{nearest(name, _REGISTRY)}")
-    return _REGISTRY[name]
+    backends = _REGISTRY[name]
+    if backend is None:
+        return next(iter(backends.values()))
+    if not isinstance(backend, str) or backend not in backends:
+        raise ValueError(f"{name}: backend must be {' or '.join(backends)}, got {backend!r}")
+    return backends[backend]
 
 
-def _check_config(name: str, factory: EnvFactory, backend: Any, config: dict[str, Any]) -> None:
-    if backend not in ("native", "loop"):
-        raise ValueError(f"{name}: backend must be native or loop, got {backend!r}")
+def _check_config(name: str, factory: EnvFactory, config: dict[str, Any]) -> None:
     parameters = inspect.signature(factory).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return

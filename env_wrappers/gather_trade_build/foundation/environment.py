@@ -1,0 +1,382 @@
+"""The original Gather-Trade-Build as a PettingZoo ParallelEnv.
+
+Zheng et al. (2020, 2022), as ``ai-economist`` 1.7.1 plays it: no rule is changed. Around it: a random generator of its
+own for each environment, tax rates that can be set from outside, checked configuration, no output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+
+from env_wrappers.gather_trade_build.foundation import package
+from env_wrappers.gather_trade_build.foundation.config import COVID, NAME, PAPER_SCENARIO, check_config
+from env_wrappers.gather_trade_build.foundation.generator import PrivateGenerator
+from env_wrappers.gather_trade_build.foundation.observations import as_arrays, of_agents, planner_vector, space_of
+from env_wrappers.gather_trade_build.foundation.taxes import check_rates
+from env_wrappers.incentive_env import IncentiveEnv
+
+#: Constructors draw with this seed, so that equal configurations are equal games (some scenarios draw skills there).
+CONSTRUCTION_SEED = 1
+
+
+class FoundationEnv(IncentiveEnv):
+    """Any scenario of ``ai-economist`` 1.7.1; by default the paper's.
+
+    The designer is the package's planner, who is no agent here. With ``tax: external`` its rates come through
+    :meth:`set_rates`, with ``tax: planner`` its actions through :meth:`set_planner_action`.
+
+    Args:
+        scenario: one of the package's.
+        map: one of its map files, with or without ``.txt``; only for scenarios that read one. The size of the world
+            follows from it.
+        num_agents: 2 to 10 (one-step-economy: at least 2; the covid scenario: 51); None: 4.
+        max_steps: length of an episode; None: 100, and 2 in one-step-economy.
+        components: in order; each a name, ``{name: arguments}`` or ``[name, arguments]``; None: the paper's.
+        scenario_config: further arguments of the scenario.
+        tax: ``external``, ``us_federal``, ``saez``, ``free_market`` or ``planner``; None: external, if there is a
+            tax component.
+        rates: with ``tax: external``, those that episodes start with, one a bracket; None: 0.
+        rate_cap_annealing: ``[warmup, slope]``: rates are cut off at 0 for ``warmup`` episodes of this environment
+            and then at ``slope`` more of the greatest rate with each; None: no such cap.
+        objective: what :meth:`designer_reward` is: ``welfare``, productivity x equality after the step; or
+            ``planner``, the package's own reward of its planner, the change of its social welfare.
+
+    Attributes:
+        original: the package's environment.
+        bracket_cutoffs: ``[brackets]`` lowest income of each tax bracket, in coin; empty without taxes.
+        action_names: what agents' actions are, where they are one choice.
+        planner_action_space: of :meth:`set_planner_action`.
+
+    Raises:
+        ValueError: on one line: the package is missing (with the line that installs it), unknown names, impossible
+            values.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {
+        "name": "gather_trade_build_v0",
+        "render_modes": [],
+        "is_parallelizable": True,
+    }
+
+    def __init__(
+        self,
+        scenario: str = PAPER_SCENARIO,
+        map: str | None = None,
+        num_agents: int | None = None,
+        max_steps: int | None = None,
+        components: Sequence[Any] | None = None,
+        scenario_config: Mapping[str, Any] | None = None,
+        tax: str | None = None,
+        rates: Sequence[float] | None = None,
+        rate_cap_annealing: Sequence[float] | None = None,
+        objective: str = "welfare",
+    ) -> None:
+        foundation = package.load()
+        self.config = config = check_config(
+            foundation,
+            scenario,
+            map,
+            num_agents,
+            max_steps,
+            components,
+            scenario_config,
+            tax,
+            rates,
+            rate_cap_annealing,
+            objective,
+        )
+        self.render_mode = None
+        self.max_episode_steps = config.max_steps
+        self.possible_agents = [f"agent_{i}" for i in range(config.num_agents)]
+        self.agents: list[str] = []
+        self._generator = PrivateGenerator(CONSTRUCTION_SEED)
+        observations = self._construct(foundation)
+        self._seeded = False
+        self._measures = importlib.import_module("ai_economist.foundation.scenarios.utils.social_metrics")
+        world = self.original.world
+        self._tax: Any = None if config.tax is None else self.original.get_component("PeriodicTax")
+        self.bracket_cutoffs = np.zeros(0) if self._tax is None else np.array(self._tax.bracket_cutoffs)
+        self._set_actions(world.agents[0])
+        self.action_spaces = {agent: _action_space(world.agents[0]) for agent in self.possible_agents}
+        self.planner_action_space = _action_space(world.planner)
+        self._remember(observations)
+        self.observation_spaces = {
+            agent: space_of(arrays, config.num_agents) for agent, arrays in self._observations.items()
+        }
+        self.planner_observation_space = space_of(self._planner, config.num_agents)
+        self.state_space = gym.spaces.Box(-np.inf, np.inf, self.state().shape, np.float32)
+        self._types: dict[str, int] = {}
+        self._planner_action: Any = None
+        self._rewards: dict[str, float] = {}
+        self._planner_reward = 0.0
+
+    def _construct(self, foundation: Any) -> Any:
+        """Makes :attr:`original`, and returns observations of a first episode for their shapes."""
+        config = self.config
+        if config.scenario == COVID and not (package.folder(foundation) / "activation_code.txt").exists():
+            raise ValueError(
+                f"{NAME}: scenario {COVID} needs an activation code from https://forms.gle/dJ2gKDBqLDko1g7m7; write "
+                f"it to {package.folder(foundation) / 'activation_code.txt'}, and pip install pycryptodome, which "
+                "checks it"
+            )
+        with package.in_its_world() as printed, self._generator.in_place():
+            try:
+                self.original: Any = foundation.make_env_instance(config.scenario, **config.arguments)
+                observations = self.original.reset()
+            except (Exception, SystemExit) as error:
+                raise ValueError(_refusal(error, printed.getvalue())) from error
+        lost = [agent.idx for agent in self.original.world.agents if min(agent.loc) < 0]
+        if lost and config.arguments.get("fixed_four_skill_and_loc"):
+            raise ValueError(
+                f"{NAME}: agents {lost} cannot start in their corner of map {config.arguments['env_layout_file']}; set "
+                "scenario_config.fixed_four_skill_and_loc to false"
+            )
+        return observations
+
+    def _set_actions(self, agent: Any) -> None:
+        """Action types are no-op and the action subspaces, such as Build, Buy_Stone or Gather."""
+        subspaces = [name.rpartition(".")[2] for name in agent._action_names]
+        self.action_type_names = ("noop", *subspaces)
+        self.num_action_types = len(self.action_type_names)
+        kinds, names = [0], ["noop"]
+        for subspace, (name, number) in sorted(agent.single_action_map.items()):
+            assert subspace == len(kinds)
+            kinds.append(1 + agent._action_names.index(name))
+            names.append(f"{name.rpartition('.')[2]} {number}")
+        self._kinds = np.array(kinds)
+        self.action_names = tuple(names)
+
+    def observation_space(self, agent: str) -> gym.Space:
+        """``Dict`` of the package's arrays; by default world-map, world-idx_map, time, flat and action_mask."""
+        return self.observation_spaces[agent]
+
+    def action_space(self, agent: str) -> gym.Space:
+        """``Discrete``, or ``MultiDiscrete`` with the package's multi_action_mode_agents."""
+        return self.action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, dict[str, Any]]]:
+        """A new episode.
+
+        What the package keeps from episode to episode stays: the number of finished ones (annealing), and what
+        Saez' formula has seen.
+
+        Args:
+            seed: starts the generator as ``np.random.seed`` would, and may be 0; None goes on with it.
+            options: ignored.
+
+        Raises:
+            ValueError: for a seed outside ``range(2**32)``.
+        """
+        if seed is not None or not self._seeded:
+            self._generator = PrivateGenerator(seed)
+            self._seeded = True
+        self._types, self._planner_action, self._rewards, self._planner_reward = {}, None, {}, 0.0
+        with self._generator.in_place(), contextlib.redirect_stdout(io.StringIO()):
+            observations = self.original.reset()
+        self.agents = list(self.possible_agents)
+        self._remember(observations)
+        return self._observations, self._infos()
+
+    def step(
+        self, actions: dict[str, Any]
+    ) -> tuple[
+        dict[str, dict[str, np.ndarray]],
+        dict[str, float],
+        dict[str, bool],
+        dict[str, bool],
+        dict[str, dict[str, Any]],
+    ]:
+        """One joint action; those that are not possible do nothing.
+
+        Raises:
+            ValueError: for an action that is not in the action space, or without an episode.
+        """
+        agents = self.possible_agents
+        if not self.agents:
+            raise ValueError(f"{NAME}: there is no episode; call reset() first")
+        given: dict[str, Any] = {}
+        for i, agent in enumerate(agents):
+            given[str(i)], self._types[agent] = self._parse(agent, actions[agent])
+        if self._planner_action is not None:
+            given["p"], self._planner_action = self._planner_action, None
+        original = self.original
+        # The package makes its metrics at the end of an episode, with means of nothing.
+        last = original.world.timestep + 1 >= self.config.max_steps
+        surroundings = package.in_its_world() if last else contextlib.redirect_stdout(io.StringIO())
+        with self._generator.in_place(), surroundings:
+            observations, rewards, done, _ = original.step(given)
+        # Half a megabyte an episode, most of it generator states.
+        original.replay_log["step"].clear()
+        own = of_agents(rewards, len(agents))
+        self._rewards = {agent: float(reward) for agent, reward in zip(agents, own, strict=True)}
+        self._planner_reward = float(rewards["p"])
+        self._remember(observations)
+        cut = bool(done["__all__"])
+        self.agents = [] if cut else self.agents
+        return (
+            self._observations,
+            dict(self._rewards),
+            dict.fromkeys(agents, False),
+            dict.fromkeys(agents, cut),
+            self._infos(),
+        )
+
+    def _parse(self, agent: str, action: Any) -> tuple[Any, int]:
+        """An action as the package takes it, and its type."""
+        space = self.action_spaces[agent]
+        values = np.asarray(action)
+        sizes = np.array(space.nvec if isinstance(space, gym.spaces.MultiDiscrete) else space.n)
+        if (
+            values.shape != sizes.shape
+            or values.dtype.kind not in "iu"
+            or (values < 0).any()
+            or (values >= sizes).any()
+        ):
+            raise ValueError(f"{NAME}: action {action!r} of {agent} is not in {space}")
+        if values.ndim == 0:
+            return int(values), int(self._kinds[int(values)])
+        chosen = np.flatnonzero(values)
+        return values.tolist(), 1 + int(chosen[0]) if chosen.size else 0
+
+    def _remember(self, observations: Any) -> None:
+        own = of_agents(observations, self.config.num_agents)
+        self._observations = {agent: as_arrays(o) for agent, o in zip(self.possible_agents, own, strict=True)}
+        self._planner = as_arrays(observations["p"])
+
+    def _infos(self) -> dict[str, dict[str, Any]]:
+        """Masks of possible actions, where they are flat."""
+        masks = {agent: o.get("action_mask") for agent, o in self._observations.items()}
+        return {a: {"action_mask": m.copy()} if isinstance(m, np.ndarray) else {} for a, m in masks.items()}
+
+    # What designers do and see.
+
+    def set_rates(self, rates: Sequence[float] | np.ndarray) -> None:
+        """Sets the marginal tax rates for the tax periods from the next one that begins.
+
+        A period begins with the step before which :attr:`period_begins` is true (by default steps 1, 11, ..., 91), and
+        taxes by its rates are taken in its last. Agents see the rates in the observation after the first step.
+
+        Args:
+            rates: ``[brackets]``, lowest bracket first. A cap by annealing is applied as the minimum.
+
+        Raises:
+            ValueError: for another number of rates, for rates outside [0, 1], and unless ``tax`` is external.
+        """
+        if self.config.tax != "external":
+            raise ValueError(f"{NAME}: set_rates needs tax: external, got tax: {self.config.tax}")
+        self._tax.set_rates(check_rates(rates, len(self.bracket_cutoffs)))
+
+    def set_planner_action(self, action: Any) -> None:
+        """The planner's action in the next step; without one it does nothing.
+
+        Args:
+            action: of :attr:`planner_action_space`; with ``tax: planner`` ``[brackets]`` by default: 0 leaves the
+                rate as it is, i >= 1 sets the (i - 1)-th of the package's rates. What its mask forbids (all but in the
+                first step of a tax period) is not checked, as in the package.
+
+        Raises:
+            ValueError: for an action that is not in the space.
+        """
+        space = self.planner_action_space
+        values = np.asarray(action, np.int64 if np.size(action) else None)
+        if not space.contains(values if isinstance(space, gym.spaces.MultiDiscrete) else values[()]):
+            raise ValueError(f"{NAME}: the planner's action {action!r} is not in {space}")
+        self._planner_action = values.tolist()
+
+    @property
+    def period_begins(self) -> bool:
+        """Whether a tax period begins with the next step."""
+        return self._tax is not None and self._tax.tax_cycle_pos == 1
+
+    def tax_rates(self) -> np.ndarray:
+        """``[brackets]`` rates in force, caps applied; empty without taxes."""
+        return np.zeros(0) if self._tax is None else np.array(self._tax.curr_marginal_rates, np.float64)
+
+    def last_taxes(self) -> dict[str, np.ndarray] | None:
+        """What the last step's taxes were, or None if it took none.
+
+        Returns:
+            rates and cutoffs ``[brackets]``; income, tax_paid, marginal_rate, effective_rate and lump_sum
+            ``[N]``, in coin.
+        """
+        taxes = None if self._tax is None or not self._tax.taxes else self._tax.taxes[-1]
+        if not taxes:
+            return None
+        agents = [taxes[str(i)] for i in range(self.config.num_agents)]
+        return {"rates": np.array(taxes["schedule"]), "cutoffs": np.array(taxes["cutoffs"])} | {
+            key: np.array([agent[key] for agent in agents], np.float64) for key in agents[0]
+        }
+
+    def planner_observation(self) -> dict[str, Any]:
+        """The planner's arrays: by default world-map, world-idx_map, time, flat, p0, p1, ..., action_mask."""
+        return self._planner
+
+    def observations(self) -> dict[str, dict[str, np.ndarray]]:
+        """The agents' arrays of the last reset or step."""
+        return self._observations
+
+    def state(self) -> np.ndarray:
+        """The planner's numbers beside its maps: ``flat``, then ``p0``, ``p1``, ... ``[S]`` float32."""
+        return planner_vector(self._planner)
+
+    def action_types(self) -> dict[str, int]:
+        """0 for no-op, else 1 + the action's subspace; the first of several chosen at once."""
+        return dict(self._types)
+
+    def designer_reward(self) -> float:
+        """As ``objective`` says."""
+        return self._planner_reward if self.config.objective == "planner" else self.social_metrics()["welfare"]
+
+    def planner_reward(self) -> float:
+        """The package's own reward of its planner in the last step."""
+        return self._planner_reward
+
+    def social_metrics(self) -> dict[str, float]:
+        """Productivity (all coin, escrow included), equality (1 - normalised Gini index), and their product welfare."""
+        coin = np.array([agent.total_endowment("Coin") for agent in self.original.world.agents])
+        productivity = float(self._measures.get_productivity(coin))
+        equality = float(self._measures.get_equality(coin))
+        return {"productivity": productivity, "equality": equality, "welfare": productivity * equality}
+
+    def metrics(self) -> dict[str, float]:
+        """:meth:`social_metrics` and all that the package measures, but what is not yet a number."""
+        with package.in_its_world():
+            measured = {key: float(value) for key, value in self.original.metrics.items()}
+        return self.social_metrics() | {key: value for key, value in measured.items() if np.isfinite(value)}
+
+    def rng_state(self) -> Any:
+        """This environment's MT19937 state, as of ``np.random.get_state()``; a copy."""
+        return self._generator.state
+
+    def set_rng_state(self, state: Any) -> None:
+        """Inverse of :meth:`rng_state`."""
+        self._generator.state = state
+        self._seeded = True
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def _action_space(agent: Any) -> gym.Space:
+    sizes = agent.action_spaces
+    return gym.spaces.MultiDiscrete(sizes) if agent.multi_action_mode else gym.spaces.Discrete(int(sizes))
+
+
+def _refusal(error: BaseException, printed: str) -> str:
+    """One line for whatever a constructor of the package raised; its assertions say nothing but themselves."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    # A KeyError's own text is the repr of its argument.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    said = " ".join(f"{text or frame.line or type(error).__name__} {printed}".split())
+    file = frame.filename.rpartition("/")[2]
+    return f"{NAME}: ai-economist refuses this configuration: {said} ({file}:{frame.lineno})"
