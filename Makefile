@@ -14,7 +14,7 @@ help:  ## list the targets
 # for example); the pins of constraints.txt then find it already there. ai-economist (Gather-Trade-Build) goes last and
 # without its dependencies: it pins a hundred exact versions that cannot be resolved beside torch, and all that it
 # imports is here already (docs/gather_trade_build.md).
-$(STAMP): setup.cfg pyproject.toml constraints.txt
+$(STAMP): setup.cfg pyproject.toml constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,dev]'

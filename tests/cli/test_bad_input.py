@@ -111,6 +111,11 @@ FILES = {
     "mapping expected": (config("{env_config: 5}"), [], "config.env_config: must be a mapping, got 5"),
     "bad environment size": (config("{env_config: {n: 2, m: 5}}"), [], "er.yaml:5: config.env_config"),
     "unknown environment setting": (config("{env_config: {agents: 2}}"), [], "er.yaml:5: config.env_config"),
+    "backend of another environment": (
+        yaml(env="gather_trade_build", config="{env_config: {backend: loop}}"),
+        [],
+        "er.yaml:5: config.env_config: gather_trade_build: backend must be foundation, got 'loop'",
+    ),
     "old API stack": (
         config("{enable_rl_module_and_learner: false}"),
         [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import metadata
 from typing import Any
 
@@ -110,3 +111,12 @@ def test_other_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda name: "1.8.0")
     message = error_of(make, "gather_trade_build")
     assert "is for ai-economist 1.7.1, but 1.8.0 is installed; install it with: pip install --no-deps" in message
+
+
+def test_broken_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listed as installed, but not to be imported."""
+    monkeypatch.setattr(metadata, "version", lambda name: "1.7.1")
+    monkeypatch.setitem(sys.modules, "ai_economist.foundation", None)
+    message = error_of(make, "gather_trade_build")
+    assert "cannot be imported, no module 'ai_economist.foundation'; install it with: pip install --no-deps" in message
+    assert "GPUtil" not in sys.modules
