@@ -50,6 +50,7 @@ CONFIGS: list[tuple[dict[str, Any], list[str]]] = [
     ({"scenario": UNIFORM, "components": ["VaccinationCampaign"]}, ["ai-economist refuses this configuration"]),
     ({"scenario": UNIFORM, "components": ["Gather"], "tax": "saez"}, ["tax needs the component PeriodicBracketTax"]),
     ({"scenario_config": {"regen": 3}}, ["scenario_config has unknown key 'regen'"]),
+    ({"scenario_config": {"world_size": [9, 9]}}, ["scenario_config.world_size follows from the map"]),
     ({"scenario_config": {"n_agents": 3}}, ["cannot hold 'n_agents'; use num_agents instead"]),
     ({"scenario_config": {"starting_agent_coin": -1}}, ["refuses this configuration: assert", "starting_agent_coin"]),
     ({"tax": "us_federl"}, ["unknown tax 'us_federl'", "did you mean 'us_federal'?"]),

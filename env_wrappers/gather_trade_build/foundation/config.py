@@ -151,6 +151,10 @@ def check_config(
     elif settings.get("collate_agent_step_and_reset_data"):
         raise ValueError(f"{NAME}: collate_agent_step_and_reset_data is only for scenario {COVID}; leave it out")
     if scenario in WITH_MAP:
+        if "world_size" in settings:
+            raise ValueError(
+                f"{NAME}: scenario_config.world_size follows from the map in scenario {scenario}; leave it out"
+            )
         settings |= _layout(foundation, PAPER_MAP if map is None else map)
     elif map is not None:
         raise ValueError(f"{NAME}: scenario {scenario} reads no map; leave map out, or take scenario {PAPER_SCENARIO}")
