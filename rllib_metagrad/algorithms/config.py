@@ -42,6 +42,8 @@ _REPLACED = {
 }
 # Names under which RLlib's dicts reach attributes of another name.
 _ALIASES = {
+    "create_env_on_driver",
+    "custom_eval_function",
     "framework",
     "callbacks",
     "input",

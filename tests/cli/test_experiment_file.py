@@ -6,6 +6,7 @@ from rllib_metagrad.cli import schedulers
 from rllib_metagrad.cli.experiment_file import load_experiments
 from rllib_metagrad.cli.options import TrainOptions
 from rllib_metagrad.cli.train import plan
+from rllib_metagrad.cli.validate import validate
 
 
 def write(tmp_path, text, name="x.yaml"):
@@ -70,3 +71,16 @@ def test_pbt_with_search_spaces(tmp_path):
         "    hyperparam_mutations: {lr: {tune: loguniform, args: [1e-5, 1e-3]}}\n",
     )
     assert isinstance(schedulers.create(load_experiments(file)[0].scheduler), PopulationBasedTraining)
+
+
+def test_a_python_file_with_one_of_our_configs_passes_validation(tmp_path):
+    """What `to_dict()` calls by older names than the attributes have is a setting, too."""
+    (tmp_path / "er.py").write_text(
+        "from rllib_metagrad import MetaGradConfig\n"
+        "config = MetaGradConfig().environment('escape_room', env_config={'n': 3, 'm': 1})\n"
+        "config.env_runners(num_env_runners=2).agents(lr=0.5)\n"
+        "stop = {'training_iteration': 1}\n"
+    )
+    (experiment,) = load_experiments(str(tmp_path / "er.py"))
+    config, _ = validate(experiment)
+    assert (config.num_env_runners, config.agent_lr, config.env_config) == (2, 0.5, {"n": 3, "m": 1})
