@@ -18,6 +18,6 @@ def ray_session() -> Iterator[None]:
     """A local Ray of four CPUs, without dashboard."""
     import ray
 
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)
+    ray.init("local", num_cpus=4, include_dashboard=False, log_to_driver=False, ignore_reinit_error=True)
     yield
     ray.shutdown()

@@ -21,6 +21,8 @@ _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     # Metrics of evaluation are not in every result, and a scheduler may use one.
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    # A killed run goes on from the last checkpoint that Tune has noted, and by default it notes every ten seconds.
+    "TUNE_GLOBAL_CHECKPOINT_S": "2",
     # We stop a run ourselves on Ctrl-C, after a checkpoint; see interrupt.py.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
