@@ -213,9 +213,16 @@ def test_nan_stops_with_the_batch_saved_or_is_skipped() -> None:
     algorithm = make(agent_lr=1e38, agent_loss="pg")
     with pytest.raises(NonFiniteError, match=r"NaN or infinity in the update of .*batch is saved in (\S+)"):
         _ = [algorithm.train() for _ in range(4)]
-    assert list(Path(algorithm.logdir).glob("non_finite_batch_*.pt"))
+    (saved,) = Path(algorithm.logdir).glob("non_finite_batch_*.pt")
+    batch = torch.load(saved, weights_only=False)
+    assert batch.num_envs == 8
+    assert batch.weights_seq_no == algorithm._weights_seq_no
     algorithm.stop()
     skipping = make(agent_lr=1e38, agent_loss="pg", nan_policy="skip")
-    result = [skipping.train() for _ in range(4)][-1]
+    results = [skipping.train() for _ in range(4)]
+    learner = skipping.learner_group._learner
+    assert all(torch.isfinite(state.theta).all() for state in learner.agents)
+    assert torch.isfinite(learner.eta.value).all()
     skipping.stop()
-    assert result["learners"]["__all_modules__"]["num_skipped_updates"] >= 1
+    assert results[-1]["learners"]["__all_modules__"]["num_skipped_updates"] >= 1
+    assert results[-1]["training_iteration"] == 4
