@@ -60,6 +60,8 @@ class VectorIncentiveEnv(ABC):
             agents that did not act.
         designer_reward: ``[B]`` float32, R^ID.
         context: further arrays ``[B, ...]`` of the last step for mechanisms; zeros where none was made.
+        designer_due: ``[B]`` bool, the next step reads ``designer_output``; False where dynamics do not depend on it,
+            or not in that step (taxes are set once in a period).
     """
 
     #: Whether get_state / set_state work; of a class, or of an instance that wraps another one.
@@ -114,6 +116,7 @@ class VectorIncentiveEnv(ABC):
         self.action_types = np.zeros((b, n), np.int64)
         self.action_features = np.zeros((b, n, action_feature_size), np.float32)
         self.designer_reward = np.zeros(b, np.float32)
+        self.designer_due = np.zeros(b, bool)
         self.context = {k: np.zeros((b, *s), np.float32) for k, s in self.context_shapes.items()}
 
     @abstractmethod
@@ -132,7 +135,8 @@ class VectorIncentiveEnv(ABC):
         Args:
             actions: for every group ``[B, N_g]`` (Discrete) or ``[B, N_g, D]``; those of inactive agents are
                 ignored.
-            designer_output: ``[B, U]``, for environments whose dynamics depend on the designer.
+            designer_output: ``[B, U]``, for environments whose dynamics depend on the designer; rows of copies for
+                which ``designer_due`` is False are not read. None leaves what was set before.
         """
 
     def get_state(self) -> dict[str, Any]:

@@ -1,0 +1,339 @@
+"""Gather-Trade-Build in batches: numba kernels over B economies."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+
+from env_wrappers.gather_trade_build.twin.config import BRACKETS, SCENARIO, SKILLS, TYPE_NAMES, TwinConfig, check_config
+from env_wrappers.gather_trade_build.twin.maps import NAME
+from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, child_seeds
+
+if TYPE_CHECKING:
+    from env_wrappers.gather_trade_build.twin.arrays import Game, Reports, Rules
+
+#: Scratch of the kernels, which a saved state leaves out.
+_SCRATCH = ("order", "kinds", "amounts", "coins", "previous", "gaps", "incomes", "net", "shared")
+
+
+class VectorGatherTradeBuild(VectorIncentiveEnv):
+    """B economies, each equal to the original's from the same generator state.
+
+    The designer sets the rates of income tax: its output is ``[B, 7]`` marginal rates, lowest bracket first, read by
+    the first step of a tax period (``designer_due``). They stay in force until the period's last step, which takes the
+    taxes and hands them out in equal shares.
+
+    ``context`` has, of every step:
+
+    * tax_day ``[B]``: 1 if it took taxes;
+    * rates ``[B, 7]``: the marginal rates in force, capped;
+    * income ``[B, N]``: coin and escrow less what there was after the last taxes, in coin, before taxes of this step;
+    * coin, escrow_coin ``[B, N]``: in the inventory, and promised in bids, before taxes of this step;
+    * labor ``[B, N]``: of the episode;
+    * previous_utility ``[B, N]``: before this step; with it the reward is
+      ``(C ** (1 - eta) - 1) / (1 - eta) - energy_cost * labor - previous_utility``, C being coin after taxes.
+
+    Args:
+        num_envs: B, >= 1.
+        scenario: the one that there is.
+        map: the name of one of the package's map files, or rows of text; None: the paper's. Others than the paper's
+            are read from an installed ``ai-economist``.
+        num_agents: 2 to 10.
+        max_steps: length of an episode.
+        components: Build, ContinuousDoubleAuction, Gather and PeriodicBracketTax, each a name, ``{name: arguments}`` or
+            ``[name, arguments]``; None: with the paper's arguments.
+        scenario_config: further arguments of the scenario; see config.SETTINGS.
+        tax: ``external`` (the designer's), ``us_federal`` or ``free_market``.
+        rates: with ``tax: external``, those that episodes start with; None: 0.
+        rate_cap_annealing: ``[warmup, slope]``: rates are cut off at 0 for ``warmup`` episodes of a copy and then at
+            ``slope`` more with each.
+        objective: what the designer earns: ``welfare``, productivity x equality after the step; or ``planner``, the
+            change of the package's social welfare.
+        rng: ``exact``, the original's Mersenne twister; or ``fast``, a plainer generator with the same distributions.
+        autoreset: see :class:`VectorIncentiveEnv`.
+
+    Attributes:
+        bracket_cutoffs: ``[7]`` lowest income of each tax bracket, in coin.
+        action_names: what agents' actions are.
+
+    Raises:
+        ValueError: for unknown names and impossible values, on one line.
+    """
+
+    resumable = True
+
+    def __init__(
+        self,
+        num_envs: int,
+        scenario: str = SCENARIO,
+        map: str | Sequence[str] | None = None,
+        num_agents: int = 4,
+        max_steps: int = 100,
+        components: Sequence[Any] | None = None,
+        scenario_config: Mapping[str, Any] | None = None,
+        tax: str | None = None,
+        rates: Sequence[float] | None = None,
+        rate_cap_annealing: Sequence[float] | None = None,
+        objective: str = "welfare",
+        rng: str = "exact",
+        autoreset: bool = False,
+    ) -> None:
+        from env_wrappers.gather_trade_build.twin import arrays, kernel, observations
+        from env_wrappers.gather_trade_build.twin import rng as generators
+
+        self.config = config = check_config(
+            scenario,
+            map,
+            num_agents,
+            max_steps,
+            components,
+            scenario_config,
+            tax,
+            rates,
+            rate_cap_annealing,
+            objective,
+            rng,
+        )
+        self.name = NAME
+        self.max_episode_steps = config.max_steps
+        self.bracket_cutoffs = config.cutoffs
+        n, view = config.num_agents, config.settings["mobile_agent_observation_range"]
+        agents = tuple(f"agent_{i}" for i in range(n))
+        shape = (sum(observations.agent_sizes(view, config.prices, n)),)
+        space = gym.spaces.Discrete(config.num_actions)
+        self.observation_spaces = dict.fromkeys(agents, gym.spaces.Box(-np.inf, np.inf, shape, np.float32))
+        self.action_spaces = dict.fromkeys(agents, space)
+        cells = len(config.rows) * len(config.rows[0])
+        self.allocate(
+            num_envs,
+            agents,
+            [AgentGroup(tuple(range(n)), shape, np.dtype(np.float32), space, masked=True)],
+            (sum(observations.planner_sizes(cells, config.prices, n)),),
+            np.float32,
+            TYPE_NAMES,
+            len(TYPE_NAMES),
+            {
+                "tax_day": (),
+                "rates": (BRACKETS,),
+                **dict.fromkeys(("income", "coin", "escrow_coin", "labor", "previous_utility"), (n,)),
+            },
+            autoreset,
+        )
+        self._kernel, self._observations = kernel, observations
+        self._rng = generators
+        self._rules: Rules = make_rules(config)
+        self.action_names = tuple(
+            f"{TYPE_NAMES[kind]} {amount}" if kind > 1 else TYPE_NAMES[kind]
+            for kind, amount in zip(self._rules.kinds.tolist(), self._rules.amounts.tolist(), strict=True)
+        )
+        self._game: Game = make_game(config, self._rules, self.num_envs)
+        self.generators = generators.make_generators(self.num_envs, config.exact)
+        self._seed([secrets.randbits(32) for _ in range(self.num_envs)])
+        own = {name: getattr(self, name) for name in arrays.Reports._fields if hasattr(self, name)}
+        self._reports: Reports = arrays.Reports(**own, **self.context)
+        self._views = observations.Views(self.observations[0], self.state, np.asarray(self.action_masks[0]))
+        self._actions = np.zeros((self.num_envs, n), np.int64)
+        # Not an episode that counts, but one in which a step before the first reset is possible.
+        self._kernel.reset(self._rules, self._game, self.generators, self._reports, np.ones(self.num_envs, bool))
+
+    def _seed(self, seeds: Sequence[int]) -> None:
+        self._rng.seed_all(self.generators, np.array(seeds, np.int64))
+
+    def reset(self, seed: int | None = None) -> None:
+        """See the base class; counts of finished episodes (annealing) stay."""
+        self.clear_step()
+        if seed is not None:
+            self._seed(child_seeds(seed, self.num_envs))
+        self._kernel.reset(self._rules, self._game, self.generators, self._reports, np.ones(self.num_envs, bool))
+        self._observe()
+
+    def _observe(self) -> None:
+        self._observations.observe(self._rules, self._game, self._views)
+
+    def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
+        """See the base class. Actions that their mask forbids do nothing.
+
+        Raises:
+            ValueError: for an action that there is not; for rates that are read and are not in [0, 1], or not 7.
+        """
+        np.copyto(self._actions, actions[0], casting="unsafe")
+        wanted = None if designer_output is None else self._read_rates(designer_output)
+        before = None if wanted is None else self._game.wanted.copy()
+        if wanted is not None:
+            self._game.wanted[self.designer_due] = wanted
+        if not self._kernel.step(
+            self._rules, self._game, self.generators, self._reports, self._actions, self.autoreset
+        ):
+            if before is not None:
+                self._game.wanted[:] = before
+            taken = self._actions[~self.episode_over]
+            bad = taken[(taken < 0) | (taken >= self.config.num_actions)][0]
+            raise ValueError(f"{NAME}: action {bad} is not one of 0 to {self.config.num_actions - 1}")
+        if self.was_reset.any():
+            self._kernel.reset(self._rules, self._game, self.generators, self._reports, self.was_reset)
+        self._observe()
+
+    def _read_rates(self, rates: np.ndarray) -> np.ndarray | None:
+        """The rows of rates that are due, checked; None if none is."""
+        if not self.designer_due.any():
+            return None
+        if np.shape(rates) != (self.num_envs, BRACKETS):
+            raise ValueError(
+                f"{NAME}: designer_output must be tax rates of shape {(self.num_envs, BRACKETS)}, got {np.shape(rates)}"
+            )
+        due = np.asarray(rates, np.float64)[self.designer_due]
+        good = (due >= 0) & (due <= 1)
+        if not good.all():
+            raise ValueError(f"{NAME}: tax rates must be between 0 and 1, got {due[~good][0]}")
+        return due
+
+    def get_state(self) -> dict[str, Any]:
+        """See the base class."""
+        saved = {k: v.copy() for k, v in self._game._asdict().items() if k not in _SCRATCH}
+        saved |= {f"rng_{k}": v.copy() for k, v in self.generators._asdict().items() if k != "exact"}
+        return {**saved, "over": self.episode_over.copy(), "due": self.designer_due.copy()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """See the base class.
+
+        Raises:
+            ValueError: if it was taken with other arguments that change the arrays' shapes.
+        """
+        targets = {k: v for k, v in self._game._asdict().items() if k not in _SCRATCH}
+        targets |= {f"rng_{k}": v for k, v in self.generators._asdict().items() if k != "exact"}
+        for name, target in targets.items():
+            if np.shape(state[name]) != target.shape:
+                raise ValueError(
+                    f"{NAME}: the state's {name} has shape {np.shape(state[name])}, expected {target.shape}"
+                )
+        self.clear_step()
+        for name, target in targets.items():
+            target[:] = state[name]
+        self.episode_over[:] = state["over"]
+        self.designer_due[:] = state["due"]
+        self.active[:] = ~self.episode_over[:, None]
+        self._observe()
+
+    @property
+    def trades(self) -> np.ndarray:
+        """``[B]`` int64, trades of the episode so far; a view."""
+        return self._game.trades
+
+    @property
+    def houses(self) -> np.ndarray:
+        """``[B, N]`` int64, houses that each agent built in the episode so far; a view."""
+        return self._game.houses
+
+
+def make_rules(config: TwinConfig) -> Rules:
+    """The kernels' rules."""
+    from env_wrappers.gather_trade_build.twin import arrays
+
+    border, rows = config.settings["mobile_agent_observation_range"], config.rows
+    height, columns = len(rows), len(rows[0])
+    width = columns + 2 * border
+    symbols = np.array([list(row) for row in rows])
+    ground = np.zeros((arrays.CHANNELS, height + 2 * border, width), np.float32)
+    inner = ground[:, border:-border, border:-border]
+    for channels, symbol in (((0, 4), "S"), ((1, 5), "W"), ((3,), "@")):
+        for channel in channels:
+            inner[channel] = symbols == symbol
+    inner[arrays.INSIDE] = 1
+    cells = np.arange(height * columns)
+    free = (cells // columns + border) * width + cells % columns + border
+    numbers = [np.flatnonzero(symbols.ravel() == symbol) for symbol in "SW"]
+    places = np.full((2, max(len(k) for k in numbers)), -1, np.int64)
+    for resource, found in enumerate(numbers):
+        places[resource, : len(found)] = found
+    corners = [(r + border) * width + c + border for r, c in config.corners]
+    cutoffs = config.cutoffs
+    prices = np.arange(config.prices)
+    build, market, gather, settings = config.build, config.market, config.gather, config.settings
+    return arrays.Rules(
+        ground=np.ascontiguousarray(ground.reshape(arrays.CHANNELS, -1).T),
+        free=free,
+        sources=np.where(places < 0, -1, free[places]),
+        source_numbers=places,
+        offsets=np.array([-1, 1, -width, width], np.int64),
+        kinds=np.concatenate([[0, 1], np.repeat([2, 3, 4, 5], config.prices), [6] * 4]).astype(np.int64),
+        amounts=np.concatenate([[0, 0], np.tile(prices, 4), np.arange(4)]).astype(np.int64),
+        corners=np.array(corners, np.int64),
+        corner_payments=_corner_payments(config),
+        cutoffs=cutoffs,
+        sizes=np.append(cutoffs[1:], np.inf) - cutoffs,
+        start_rates=np.array(config.rates),
+        columns=columns,
+        width=width,
+        border=border,
+        max_steps=config.max_steps,
+        payment=float(build["payment"]),
+        skill_multiplier=float(build["payment_max_skill_multiplier"]),
+        build_skill=SKILLS.index(build["skill_dist"]),
+        build_labor=float(build["build_labor"]),
+        order_labor=float(market["order_labor"]),
+        order_duration=market["order_duration"],
+        max_num_orders=config.max_orders,
+        move_labor=float(gather["move_labor"]),
+        collect_labor=float(gather["collect_labor"]),
+        gather_skill=SKILLS.index(gather["skill_dist"]),
+        period=config.tax_settings["period"],
+        external=config.tax == "external",
+        annealed=config.annealing is not None,
+        warmup=config.annealing[0] if config.annealing else 0.0,
+        slope=config.annealing[1] if config.annealing else 0.0,
+        regeneration=float(settings["resource_regen_prob"]),
+        starting_coin=float(settings["starting_agent_coin"]),
+        eta=float(settings["isoelastic_eta"]),
+        energy_cost=float(settings["energy_cost"]),
+        equality_weight=1 - settings["mixing_weight_gini_vs_coin"],
+        planner_objective=config.objective == "planner",
+    )
+
+
+def _corner_payments(config: TwinConfig) -> np.ndarray:
+    """``[N]`` means of sorted Pareto skills, from the draws with which the original estimates them."""
+    if not config.corners:
+        return np.zeros(0)
+    most = config.build["payment_max_skill_multiplier"]
+    draws = np.random.RandomState(1).pareto(4, size=(100000, config.num_agents))
+    skills = np.sort(np.minimum(most, (most - 1) * draws + 1), axis=1)
+    return np.asarray(skills.mean(axis=0) * config.build["payment"])
+
+
+def make_game(config: TwinConfig, rules: Rules, num_envs: int) -> Game:
+    """Zeros, of the shapes that the kernels want."""
+    from env_wrappers.gather_trade_build.twin import arrays
+
+    b, n, p, orders = num_envs, config.num_agents, config.prices, config.num_agents * config.max_orders
+    cap = 1.0 if config.annealing is None else max(0.0, min(1.0, config.annealing[1] * -config.annealing[0]))
+    numbers = ("labor", "payment", "skill", "bonus", "last_coin", "last_income", "last_marginal", "utility")
+    return arrays.Game(
+        canvas=np.zeros((b, *rules.ground.shape), np.float32),
+        cells=np.zeros((b, n), np.int64),
+        inventory=np.zeros((b, n, 3)),
+        escrow=np.zeros((b, n, 3)),
+        who=np.zeros((b, 2, 2, orders), np.int64),
+        price=np.zeros((b, 2, 2, orders), np.int64),
+        life=np.zeros((b, 2, 2, orders), np.int64),
+        size=np.zeros((b, 2, 2), np.int64),
+        open_orders=np.zeros((b, 2, n), np.int64),
+        levels=np.zeros((b, 2, 2, n, p), np.float32),
+        history=np.zeros((b, 2, n, p)),
+        rates=np.zeros((b, BRACKETS)),
+        wanted=np.zeros((b, BRACKETS)),
+        cap=np.full(b, cap),
+        day=np.ones(b, np.int64),
+        welfare=np.zeros(b),
+        houses=np.zeros((b, n), np.int64),
+        gaps=np.zeros(n * n),
+        net=np.zeros(p),
+        shared=np.zeros(6 * p + 2),
+        **{name: np.zeros(n, np.int64) for name in ("order", "kinds", "amounts")},
+        **{name: np.zeros(n) for name in ("coins", "previous", "incomes")},
+        **{name: np.zeros((b, n)) for name in numbers},
+        **{name: np.zeros(b, np.int64) for name in ("t", "episodes", "trades")},
+    )

@@ -1,0 +1,184 @@
+"""The twin by itself: bad input, tax rates by hand, resuming, autoreset, the plain generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from test_vector import assert_equal, snapshot
+
+from env_wrappers.gather_trade_build.twin import VectorGatherTradeBuild
+
+SMALL: dict[str, Any] = {
+    "map": ["W  S", "    ", "S  W"],
+    "num_agents": 2,
+    "max_steps": 12,
+    "scenario_config": {"fixed_four_skill_and_loc": False, "resource_regen_prob": 0.3},
+}
+
+
+def random_actions(env: VectorGatherTradeBuild, rng: np.random.Generator) -> list[np.ndarray]:
+    """Any."""
+    return [rng.integers(0, env.config.num_actions, env.active.shape)]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"num_agents": 11}, "num_agents must be 2 to 10, got 11"),
+        ({"num_agents": 1}, "num_agents must be 2 to 10, got 1"),
+        ({"map": "env-pure_and_mixed-15x16"}, "unknown map 'env-pure_and_mixed-15x16'"),
+        ({"map": ["WS", "X "]}, "map has 'X' in row 1, column 0"),
+        ({"map": ["WS ", "  "]}, "map has 3 columns in row 0 but 2 in row 1"),
+        ({"map": ["W@", "@@"], "num_agents": 2}, "no room for 2 agents"),
+        ({"map": ["W@", "  "], "num_agents": 2}, "no agent can start at row 0, column 1 of the map"),
+        ({"components": ["Build", "Gather"]}, "plays the components Build, ContinuousDoubleAuction, Gather"),
+        ({"components": ["Biuld"]}, "unknown component 'Biuld'; did you mean 'Build'"),
+        ({"components": "Build"}, "components must be a list"),
+        ({"scenario_config": {"energy": 1}}, "scenario_config has unknown key 'energy'"),
+        (
+            {"scenario_config": {"resource_regen_prob": 1.5}},
+            "resource_regen_prob must be a number from 0 to 1, got 1.5",
+        ),
+        ({"scenario_config": {"isoelastic_eta": 1.0}}, "isoelastic_eta must be a number from 0 to below 1, got 1.0"),
+        ({"tax": "flat"}, "unknown tax 'flat'"),
+        ({"tax": "us_federal", "rates": [0.1] * 7}, "rates needs tax: external"),
+        ({"rates": [0.1] * 6}, "rates must be 7 numbers"),
+        ({"rates": [0.1] * 6 + [1.1]}, "rates must be a number from 0 to 1, got 1.1"),
+        ({"rate_cap_annealing": [1]}, "rate_cap_annealing must be [warmup, slope]"),
+        ({"objective": "plannner"}, "unknown objective 'plannner'; did you mean 'planner'"),
+        ({"rng": "mt"}, "unknown rng 'mt'"),
+        ({"scenario": "one-step-economy"}, "backend numba plays layout_from_file/simple_wood_and_stone"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r"^gather_trade_build: [^\n]*$") as error:
+        VectorGatherTradeBuild(1, **config)
+    assert message in str(error.value)
+
+
+def test_rates_and_actions_are_checked() -> None:
+    env = VectorGatherTradeBuild(2, **SMALL)
+    env.reset(0)
+    nothing = [np.zeros((2, 2), int)]
+    for bad in (1.01, -0.01, np.nan):
+        rates = np.full((2, 7), 0.5)
+        rates[1, 3] = bad
+        with pytest.raises(ValueError, match="tax rates must be between 0 and 1"):
+            env.step(nothing, rates)
+    with pytest.raises(ValueError, match=r"shape \(2, 7\), got \(2, 6\)"):
+        env.step(nothing, np.zeros((2, 6)))
+    with pytest.raises(ValueError, match="action 50 is not one of 0 to 49"):
+        env.step([np.array([[0, 50], [0, 0]])], np.ones((2, 7)))
+    env.step(nothing, np.full((2, 7), 0.5))
+    assert (env.context["rates"] == 0.5).all()
+    # Not due: not read.
+    assert not env.designer_due.any()
+    env.step(nothing, np.full((2, 7), 9.0))
+    assert (env.context["rates"] == 0.5).all()
+
+
+def test_taxes_by_hand() -> None:
+    # Agents on their own resources, so nothing but a house gives coin; 0 is agent 0's income otherwise.
+    env = VectorGatherTradeBuild(
+        1,
+        map=["SW ", "   "],
+        num_agents=2,
+        scenario_config={"fixed_four_skill_and_loc": False, "resource_regen_prob": 1.0},
+        components=[
+            {"Build": {"payment": 60}},
+            "ContinuousDoubleAuction",
+            "Gather",
+            {"PeriodicBracketTax": {"period": 9}},
+        ],
+    )
+    env.reset(0)
+    game = env._game
+    game.inventory[0] = [[1, 1, 10], [0, 0, 10]]
+    # Agent 0 where nothing grows, agent 1 as well: the lower row.
+    inner = env._rules.free.reshape(2, 3)
+    game.canvas[0, :, 8] = 0
+    for i in range(2):
+        game.cells[0, i] = inner[1, i]
+        game.canvas[0, inner[1, i], 8] = i + 2
+    rates = np.array([[0.1, 0.2, 0.5, 1, 1, 1, 1]])
+    for t in range(9):
+        env.step([np.array([[int(t == 3), 0]])], rates)
+        assert env.context["tax_day"][0] == (t == 8)
+    np.testing.assert_allclose(env.context["income"][0], [60, 0])
+    np.testing.assert_allclose(env.context["coin"][0], [70, 10])
+    # 9.7 at 10%, 29.775 at 20%, 20.525 at 50%; half of it comes back.
+    tax = 0.97 + 5.955 + 10.2625
+    np.testing.assert_allclose(game.inventory[0, :, 2], [70 - tax / 2, 10 + tax / 2])
+    total, gap = 80.0, 60 - tax
+    equality = 1 - 2 * gap / (4 * total) / 0.5
+    np.testing.assert_allclose(env.designer_reward, total * equality, rtol=1e-6)
+    assert env.houses.tolist() == [[1, 0]]
+    assert env.designer_due.all()
+
+
+@pytest.mark.parametrize("rng", ["exact", "fast"])
+def test_context_gives_the_rewards(rng: str) -> None:
+    env = VectorGatherTradeBuild(3, autoreset=True, rng=rng, **SMALL)
+    env.reset(1)
+    draws = np.random.default_rng(0)
+    for _ in range(30):
+        env.step(random_actions(env, draws), draws.random((3, 7)))
+        c, played = env.context, ~env.was_reset
+        due = np.zeros_like(c["income"])
+        cutoffs = env.bracket_cutoffs
+        sizes = np.append(cutoffs[1:], np.inf) - cutoffs
+        for k in range(7):
+            due += c["rates"][:, k : k + 1] * np.minimum(sizes[k], np.maximum(0, c["income"] - cutoffs[k]))
+        paid = np.minimum(c["coin"], due) * c["tax_day"][:, None]
+        coin = c["coin"] + c["escrow_coin"] - paid + paid.mean(1, keepdims=True)
+        reward = (coin**0.77 - 1) / 0.77 - 0.21 * c["labor"] - c["previous_utility"]
+        np.testing.assert_allclose(env.rewards[played], reward[played], atol=2e-5)
+        assert (env.rewards[env.was_reset] == 0).all()
+
+
+@pytest.mark.parametrize("rng", ["exact", "fast"])
+def test_resumes_exactly(rng: str) -> None:
+    first, second = (VectorGatherTradeBuild(3, autoreset=True, rng=rng, **SMALL) for _ in range(2))
+    first.reset(4)
+    second.reset(9)
+    draws = np.random.default_rng(2)
+    for _ in range(17):
+        first.step(random_actions(first, draws), draws.random((3, 7)))
+    second.set_state(first.get_state())
+    for _ in range(30):
+        actions, rates = random_actions(first, draws), draws.random((3, 7))
+        for env in (first, second):
+            env.step(actions, rates)
+        assert_equal(snapshot(first), snapshot(second), rng)
+
+
+def test_over_stays_over_without_autoreset() -> None:
+    env = VectorGatherTradeBuild(2, **SMALL)
+    env.reset(0)
+    nothing = [np.zeros((2, 2), int)]
+    for _ in range(12):
+        assert env.active.all()
+        env.step(nothing)
+    assert env.episode_over.all()
+    assert env.truncated.all()
+    last = env.observations[0].copy()
+    env.step([np.full((2, 2), 999)])
+    assert env.episode_over.all()
+    assert not env.active.any()
+    assert not env.truncated.any()
+    assert (env.observations[0] == last).all()
+
+
+def test_plain_generator_has_the_same_rates() -> None:
+    # The paper's map, nobody moving: of 35 sources all are full but one that an agent stands on; empty them all.
+    grown = {}
+    for rng in ("exact", "fast"):
+        env = VectorGatherTradeBuild(200, rng=rng, scenario_config={"resource_regen_prob": 0.05})
+        env.reset(0)
+        env._game.canvas[:, :, :2] = 0
+        env.step([np.zeros((200, 4), int)])
+        grown[rng] = env._game.canvas[:, :, :2].sum() / (200 * 35)
+    assert abs(grown["exact"] - 0.05) < 0.01
+    assert abs(grown["fast"] - 0.05) < 0.01
