@@ -96,6 +96,7 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self.observations[0][:, 0] = self.inner.state.reshape(self.observations[0][:, 0].shape)
         self.episode_over[:] = self.inner.episode_over
         self.active[:, 0] = ~self.inner.episode_over
+        self.designer_due[:] = self.inner.designer_due
         masks = self.action_masks[0]
         if masks is None:
             return
