@@ -29,7 +29,7 @@ train: $(STAMP)  ## train Escape Room ER(5,2) (CONFIG=... for another YAML)
 test: $(STAMP)  ## the quick tests
 	$(BIN)/python -m pytest -m "not slow and not integration" tests
 
-integration: $(STAMP)  ## the tests that start Ray and whole commands (about five minutes)
+integration: $(STAMP)  ## the tests that start Ray and whole commands (about ten minutes)
 	$(BIN)/python -m pytest -m "integration and not slow" tests
 
 lint: $(STAMP)  ## ruff and mypy
