@@ -27,7 +27,7 @@ CONFIGS = Path(__file__).parent.parent / "tuned_configs"
 
 def start_ray() -> None:
     """A local Ray that only serves as RLlib's background; nothing measured runs in its workers."""
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 
 
 def load(name: str, seed: int | None = None, **overrides: Any) -> tuple[IncentiveDesignConfig, dict[str, Any]]:

@@ -12,6 +12,7 @@ from env_wrappers.centralized import CentralizedVectorEnv
 from env_wrappers.cleanup import Cleanup, VectorCleanup
 from env_wrappers.escape_room import EscapeRoom, VectorEscapeRoom
 from env_wrappers.gather_trade_build.foundation import FoundationEnv
+from env_wrappers.gather_trade_build.twin import GatherTradeBuild, VectorGatherTradeBuild
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.matrix_games import MatrixGame, VectorMatrixGame
 from env_wrappers.pettingzoo_env import make_pettingzoo, nearest
@@ -31,7 +32,10 @@ def _native_or_loop(factory: EnvFactory, vec_factory: VectorFactory | None = Non
 _REGISTRY: dict[str, dict[str, Factories]] = {
     "cleanup": _native_or_loop(Cleanup, VectorCleanup),
     "escape_room": _native_or_loop(EscapeRoom, VectorEscapeRoom),
-    "gather_trade_build": {"foundation": (FoundationEnv, None)},
+    "gather_trade_build": {
+        "numba": (GatherTradeBuild, VectorGatherTradeBuild),
+        "foundation": (FoundationEnv, None),
+    },
     "matrix_game": _native_or_loop(MatrixGame, VectorMatrixGame),
     "pettingzoo": _native_or_loop(make_pettingzoo),
 }
@@ -86,7 +90,8 @@ def make_vec(
         autoreset: see :class:`VectorIncentiveEnv`.
         centralized: one agent acts for all.
         backend: ``native`` (default) takes the batched twin where there is one; ``loop`` steps ParallelEnvs one by
-            one. gather_trade_build has ``foundation`` instead: the original, stepped one by one.
+            one. gather_trade_build has ``numba`` (default), a batched twin, and ``foundation``, the original, stepped
+            one by one.
         config: arguments of the environment.
 
     Raises:

@@ -20,7 +20,7 @@ from rllib_metagrad import MetaGradConfig
 from rllib_metagrad.algorithms import ALGORITHMS, MetaGrad
 
 mode, checkpoint, kind = sys.argv[1:]
-ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 config = (
     MetaGradConfig().environment("escape_room", env_config={"n": 3, "m": 1})
     .env_runners(num_envs_per_env_runner=8).debugging(seed=5, log_level="ERROR")

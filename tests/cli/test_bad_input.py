@@ -114,7 +114,7 @@ FILES = {
     "backend of another environment": (
         yaml(env="gather_trade_build", config="{env_config: {backend: loop}}"),
         [],
-        "er.yaml:5: config.env_config: gather_trade_build: backend must be foundation, got 'loop'",
+        "er.yaml:5: config.env_config: gather_trade_build: backend must be numba or foundation, got 'loop'",
     ),
     "old API stack": (
         config("{enable_rl_module_and_learner: false}"),

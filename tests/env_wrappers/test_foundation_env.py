@@ -142,10 +142,11 @@ def test_nothing_is_printed_and_numpy_stays_as_it_is() -> None:
     """In a process of its own, as the package prints most when it is imported."""
     code = (
         "import numpy as np, env_wrappers\n"
-        "env = env_wrappers.make('gather_trade_build', max_steps=12)\n"
+        "original = {'name': 'gather_trade_build', 'backend': 'foundation'}\n"
+        "env = env_wrappers.make(**original, max_steps=12)\n"
         "assert not hasattr(np, 'int')\n"
         "try:\n"
-        "    env_wrappers.make('gather_trade_build', scenario_config={'planner_gets_spatial_info': 3, 'regen': 1})\n"
+        "    env_wrappers.make(**original, scenario_config={'planner_gets_spatial_info': 3, 'regen': 1})\n"
         "except ValueError:\n"
         "    assert not hasattr(np, 'int')\n"
         "env.reset(seed=1)\n"
@@ -290,19 +291,19 @@ def test_multi_action_mode() -> None:
     ],
 )
 def test_other_forms_of_observations_and_actions(settings: dict[str, Any]) -> None:
-    batch = make_vec("gather_trade_build", 1, tax="planner", scenario_config=settings)
+    batch = make_vec("gather_trade_build", 1, backend="foundation", tax="planner", scenario_config=settings)
     batch.reset(seed=0)
     assert (batch.action_masks[0] is None) == ("flatten_masks" in settings)
     batch.step([np.zeros((1, 4), np.int64)])
     assert np.abs(batch.state).max() > 0
-    env = make("gather_trade_build", tax="planner", scenario_config=settings)
+    env = make("gather_trade_build", backend="foundation", tax="planner", scenario_config=settings)
     observations, _ = env.reset(seed=0)
     assert env.observation_space("agent_2").contains(observations["agent_2"])
 
 
 def test_batches() -> None:
     assert isinstance(make("gather_trade_build", backend="foundation"), FoundationEnv)
-    batch = make_vec("gather_trade_build", 2, autoreset=True, max_steps=11, rates=[0.5] * 7)
+    batch = make_vec("gather_trade_build", 2, backend="foundation", autoreset=True, max_steps=11, rates=[0.5] * 7)
     assert isinstance(batch, LoopVectorEnv)
     assert batch.observations[0].shape == (2, 4, 7 * 121 + 2 * 121 + 1 + 136 + 50)
     assert batch.state.shape == (2, 86 + 4 * 8)
@@ -322,7 +323,7 @@ def test_batches() -> None:
         batch.step([chosen])
         assert batch.episode_over.all() == (t == 11)
         assert batch.was_reset.all() == (t == 12)
-    free = make_vec("gather_trade_build", 1, scenario_config={"multi_action_mode_agents": True})
+    free = make_vec("gather_trade_build", 1, backend="foundation", scenario_config={"multi_action_mode_agents": True})
     free.reset(seed=0)
     assert free.action_masks[0] is not None
     assert free.action_masks[0].shape == (1, 4, 2 + 4 * 12 + 5)

@@ -28,7 +28,7 @@ UNIFORM = "uniform/simple_wood_and_stone"
 SPACING = {"bracket_spacing": "linear"}
 
 CONFIGS: list[tuple[dict[str, Any], list[str]]] = [
-    ({"backend": "fondation"}, ["backend must be foundation, got 'fondation'"]),
+    ({"backend": "fondation"}, ["backend must be numba or foundation, got 'fondation'"]),
     ({"num_agent": 3}, ["unknown env_config key 'num_agent'", "did you mean 'num_agents'?"]),
     ({"scenario": "one-step-econmy"}, ["unknown scenario 'one-step-econmy'", f"did you mean '{ONE_STEP}'?"]),
     ({"scenario": 3}, ["unknown scenario 3", "known: "]),
@@ -76,8 +76,8 @@ CONFIGS: list[tuple[dict[str, Any], list[str]]] = [
 @pytest.mark.parametrize(("config", "parts"), CONFIGS)
 def test_config(config: dict[str, Any], parts: list[str]) -> None:
     for message in (
-        error_of(make, "gather_trade_build", **config),
-        error_of(make_vec, "gather_trade_build", 1, **config),
+        error_of(make, "gather_trade_build", **{"backend": "foundation", **config}),
+        error_of(make_vec, "gather_trade_build", 1, **{"backend": "foundation", **config}),
     ):
         assert message.startswith("gather_trade_build: ")
         for part in parts:
@@ -110,7 +110,7 @@ def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_other_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metadata, "version", lambda name: "1.8.0")
-    message = error_of(make, "gather_trade_build")
+    message = error_of(make, "gather_trade_build", backend="foundation")
     assert "is for ai-economist 1.7.1, but 1.8.0 is installed; install it with: pip install --no-deps" in message
 
 
@@ -118,6 +118,6 @@ def test_broken_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """Listed as installed, but not to be imported."""
     monkeypatch.setattr(metadata, "version", lambda name: "1.7.1")
     monkeypatch.setitem(sys.modules, "ai_economist.foundation", None)
-    message = error_of(make, "gather_trade_build")
+    message = error_of(make, "gather_trade_build", backend="foundation")
     assert "cannot be imported, no module 'ai_economist.foundation'; install it with: pip install --no-deps" in message
     assert "GPUtil" not in sys.modules

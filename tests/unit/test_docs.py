@@ -11,6 +11,7 @@ import pytest
 from env_wrappers.cleanup import Cleanup
 from env_wrappers.gather_trade_build.foundation import FoundationEnv
 from env_wrappers.gather_trade_build.foundation.package import INSTALL
+from env_wrappers.gather_trade_build.twin import GatherTradeBuild
 from rllib_metagrad.algorithms import ALGORITHMS, get_config_class
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -32,12 +33,15 @@ def test_no_page_names_a_config_key_that_is_not_there() -> None:
                 assert word in keys or word.endswith("_incentives"), word
 
 
-@pytest.mark.parametrize(("page", "environment"), [("cleanup", Cleanup), ("gather_trade_build", FoundationEnv)])
-def test_environment_pages_have_a_row_for_every_key(page: str, environment: type[Any]) -> None:
+@pytest.mark.parametrize(
+    ("page", "backends"), [("cleanup", [Cleanup]), ("gather_trade_build", [FoundationEnv, GatherTradeBuild])]
+)
+def test_environment_pages_have_a_row_for_every_key(page: str, backends: list[type[Any]]) -> None:
     """And none for a key that there is not, in the table of the section Configuration."""
     section = (DOCS / f"{page}.md").read_text().split("\n## Configuration\n")[1].split("\n#")[0]
     rows = [line.split("|")[1].strip(" `") for line in section.splitlines() if line.startswith("| `")]
-    assert sorted(set(rows) - {"backend"}) == sorted(inspect.signature(environment).parameters)
+    keys = {key for environment in backends for key in inspect.signature(environment).parameters}
+    assert sorted(set(rows) - {"backend"}) == sorted(keys)
     assert len(rows) == len(set(rows))
 
 
