@@ -64,6 +64,8 @@ class SimultaneousVectorEnv(VectorIncentiveEnv):
         start: np.ndarray,
         autoreset: bool,
     ) -> None:
+        from env_wrappers import simultaneous_kernel
+
         self.name = name
         self.max_episode_steps = self._max_steps = max_steps
         num_actions = len(action_names)
@@ -86,11 +88,10 @@ class SimultaneousVectorEnv(VectorIncentiveEnv):
         self._start = start
         self._game = np.repeat(start[None], self.num_envs, axis=0)
         self._t = np.zeros(self.num_envs, np.int64)
-        self._kinds = np.arange(num_actions)
         # Scratch arrays, so that a step allocates little.
         self._playing = np.zeros(self.num_envs, bool)
         self._ended = np.zeros(self.num_envs, bool)
-        self._cut = np.zeros(self.num_envs, bool)
+        self._keep_books = simultaneous_kernel.keep_books
 
     @abstractmethod
     def _play(self, targets: np.ndarray, playing: np.ndarray, ended: np.ndarray) -> None:
@@ -123,29 +124,26 @@ class SimultaneousVectorEnv(VectorIncentiveEnv):
         Raises:
             ValueError: for an action that there is not.
         """
-        playing, ended, cut = self._playing, self._ended, self._cut
+        playing, ended = self._playing, self._ended
         np.logical_not(self.episode_over, out=playing)
-        acting = playing[:, None]
-        np.multiply(actions[0], acting, out=self.action_types, casting="unsafe")
+        np.multiply(actions[0], playing[:, None], out=self.action_types, casting="unsafe")
         self._play(self.action_types, playing, ended)
-        np.equal(self.action_types[..., None], self._kinds, out=self.action_features)
-        np.multiply(self.action_features, acting[..., None], out=self.action_features)
-        self._t += playing
-        np.greater_equal(self._t, self._max_steps, out=cut)
-        cut &= playing
-        cut &= ~ended
-        self.terminated[:] = ended[:, None]
-        self.truncated[:] = cut[:, None]
-        over = ended | cut
-        if self.autoreset:
-            np.copyto(self.was_reset, self.episode_over)
-            if self.was_reset.any():
-                self._game[self.was_reset] = self._start
-                self._t[self.was_reset] = 0
-        else:
-            self.was_reset[:] = False
-            over |= self.episode_over
-        self._set_over(over)
+        if self._keep_books(
+            self.action_types,
+            playing,
+            ended,
+            self._max_steps,
+            self.autoreset,
+            self._t,
+            self.action_features,
+            self.terminated,
+            self.truncated,
+            self.episode_over,
+            self.was_reset,
+            self.active,
+        ):
+            self._game[self.was_reset] = self._start
+        self._observe()
 
     def _set_over(self, over: np.ndarray) -> None:
         self.episode_over[:] = over

@@ -263,18 +263,22 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         self.statistics.restart()
         # The batched reset has cut whatever a fragment had begun.
         self._needs_reset = True
-        return self._account(trajectory, limit)
+        self.statistics.add_complete(trajectory, self._incentives(trajectory), limit)
+        return self._count(trajectory)
 
     def _fragment(self, behaviour: Behaviour) -> Trajectory:
         length = self.config.get_rollout_fragment_length(self.worker_index)
         reset, self._needs_reset = self._needs_reset, False
         if reset:
             self.statistics.restart()
-        return self._account(self.sampler.fragment(behaviour, length, reset))
+        trajectory = self.sampler.fragment(behaviour, length, reset)
+        self.statistics.add(trajectory, self._incentives(trajectory))
+        return self._count(trajectory)
 
-    def _account(self, trajectory: Trajectory, limit: int | None = None) -> Trajectory:
-        incentives = self.designer.mechanism.incentives(trajectory.designer_output, trajectory)
-        self.statistics.add(trajectory, incentives.numpy(), limit)
+    def _incentives(self, trajectory: Trajectory) -> np.ndarray:
+        return self.designer.mechanism.incentives(trajectory.designer_output, trajectory).numpy()
+
+    def _count(self, trajectory: Trajectory) -> Trajectory:
         self._env_steps += trajectory.env_steps()
         self._agent_steps += trajectory.agent_steps()
         return trajectory

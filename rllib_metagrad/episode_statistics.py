@@ -70,34 +70,41 @@ class EpisodeStatistics:
         """Forgets unfinished episodes: environments were reset from outside."""
         self._running[:] = 0
 
-    def add(self, trajectory: Trajectory, incentives: np.ndarray, limit: int | None = None) -> None:
+    def add(self, trajectory: Trajectory, incentives: np.ndarray) -> None:
         """Adds a trajectory that continues where the last one ended.
+
+        Args:
+            trajectory: of the runner's B environments.
+            incentives: ``[T, B, N]`` received.
+        """
+        per_step = np.concatenate(self._per_step(trajectory, incentives), axis=-1, dtype=np.float64)
+        over = trajectory.over.numpy()
+        start = 0
+        for t in map(int, np.flatnonzero(over.any(1))):
+            self._running += per_step[start : t + 1].sum(0)
+            start = t + 1
+            self._finished.append(self._running[over[t]])
+            self._running[over[t]] = 0
+        self._running += per_step[start:].sum(0)
+
+    def add_complete(self, trajectory: Trajectory, incentives: np.ndarray, limit: int | None = None) -> None:
+        """Adds a trajectory that holds one whole episode of each environment, and zeros after its end.
 
         Args:
             trajectory: of the runner's B environments.
             incentives: ``[T, B, N]`` received.
             limit: count only the first so many environments.
         """
-        per_step = self._per_step(trajectory, incentives)
-        over = trajectory.over.numpy()
-        start = 0
-        for t in map(int, np.flatnonzero(over.any(1))):
-            self._running += per_step[start : t + 1].sum(0)
-            start = t + 1
-            ended = over[t].copy()
-            if limit is not None:
-                ended[limit:] = False
-            self._finished.append(self._running[ended])
-            self._running[over[t]] = 0
-        self._running += per_step[start:].sum(0)
+        parts = [part.sum(0, dtype=np.float64) for part in self._per_step(trajectory, incentives)]
+        self._finished.append(np.concatenate(parts, axis=-1)[:limit])
 
-    def _per_step(self, trajectory: Trajectory, incentives: np.ndarray) -> np.ndarray:
-        """All quantities side by side, ``[T, B, sum of widths]``."""
+    def _per_step(self, trajectory: Trajectory, incentives: np.ndarray) -> list[np.ndarray]:
+        """Each quantity, ``[T, B, width]``."""
         stepped = trajectory.stepped.numpy()[..., None]
         active = trajectory.active.numpy()
         types = trajectory.action_types.numpy()
         by_type = (types[..., None] == np.arange(self._num_types)) & active[..., None]
-        parts = [
+        return [
             stepped,
             trajectory.designer_rewards.numpy()[..., None],
             trajectory.rewards.numpy(),
@@ -106,7 +113,6 @@ class EpisodeStatistics:
             np.einsum("tbn,tbna->tba", incentives, by_type),
             by_type.reshape(*by_type.shape[:2], -1),
         ]
-        return np.concatenate(parts, axis=-1, dtype=np.float64)
 
     @property
     def num_finished(self) -> int:

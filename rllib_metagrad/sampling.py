@@ -84,6 +84,7 @@ class Sampler:
         env.autoreset = False
         env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
         record = _Record(env, self.stacks, self.policies, env.max_episode_steps or 64)
+        leaves = self._leaves(behaviour)
         if on_step:
             on_step()
         while not env.episode_over.all():
@@ -92,7 +93,7 @@ class Sampler:
                     f"an episode of {env.name!r} has not ended after {_MAX_EPISODE_STEPS} steps; "
                     "set batch_mode: truncate_episodes and a rollout_fragment_length"
                 )
-            self._step(record, behaviour)
+            self._step(record, behaviour, leaves)
             if on_step:
                 on_step()
         return self._finish(record, behaviour)
@@ -105,18 +106,23 @@ class Sampler:
         if reset:
             env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
         record = _Record(env, self.stacks, self.policies, length)
+        leaves = self._leaves(behaviour)
         for _ in range(length):
-            self._step(record, behaviour)
+            self._step(record, behaviour, leaves)
         return self._finish(record, behaviour)
 
-    def _step(self, record: _Record, behaviour: Behaviour) -> None:
+    def _leaves(self, behaviour: Behaviour) -> list[list[Tensor]]:
+        """Every stack's parameters, cut once for the whole rollout."""
+        return [policy.parameters.cut(theta) for policy, theta in zip(self.policies, behaviour.thetas, strict=True)]
+
+    def _step(self, record: _Record, behaviour: Behaviour, leaves: list[list[Tensor]]) -> None:
         env = self.env
         record.before_step()
         actions: list[np.ndarray | None] = [None] * len(env.groups)
         for i, (stack, policy) in enumerate(zip(self.stacks, self.policies, strict=True)):
             observations, masks = record.inputs(i)
             chosen, log_probs = policy.act(
-                behaviour.thetas[i],
+                leaves[i],
                 observations,
                 masks,
                 behaviour.epsilon,
@@ -125,7 +131,7 @@ class Sampler:
             )
             recorded = record.put_actions(i, chosen, log_probs)
             # [P, B, K, *] -> the environment's [B, N_g, *]
-            sent = np.moveaxis(recorded, 0, 1).reshape(env.num_envs, -1, *recorded.shape[3:])
+            sent = recorded.swapaxes(0, 1).reshape(env.num_envs, -1, *recorded.shape[3:])
             if isinstance(stack.action_space, gym.spaces.Box):
                 sent = _to_box(sent, stack.action_space, self.unsquash)
             if stack.is_identity and sent.shape[1] == len(env.groups[stack.env_group].agents):
@@ -239,7 +245,7 @@ class _Record:
         p, k = stack.agents.shape
         if not (stack.is_identity and len(stack.positions) == source.shape[1]):
             source = source[:, stack.positions]
-        return np.moveaxis(source.reshape(source.shape[0], p, k, *source.shape[2:]), 1, 0)
+        return source.reshape(source.shape[0], p, k, *source.shape[2:]).swapaxes(0, 1)
 
     def _put_observations(self) -> None:
         t = self.length

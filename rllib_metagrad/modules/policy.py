@@ -133,15 +133,18 @@ class StackedPolicy:
 
     def act(
         self,
-        theta: Tensor,
+        leaves: list[Tensor],
         observations: Tensor,
         masks: Tensor | None,
         epsilon: float,
         generator: torch.Generator,
         greedy: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Actions ``[P, n, *action]`` for observations ``[P, n, *obs]``, and their log-probabilities ``[P, n]``."""
-        outputs, free = self.outputs(theta, observations)
+        """Actions ``[P, n, *action]`` for observations ``[P, n, *obs]``, and their log-probabilities ``[P, n]``.
+
+        Takes theta as :attr:`parameters` cuts it, since a rollout acts many times by the same parameters.
+        """
+        outputs, free = self._actor_outputs(leaves, observations)[0], self._free(leaves)
         if greedy:
             actions = self.distribution.mode(outputs, free, masks)
             return actions, self.distribution.log_prob(outputs, free, actions, masks, 0.0)

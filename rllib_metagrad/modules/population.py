@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import gymnasium as gym
 import numpy as np
@@ -73,7 +74,7 @@ class Stack:
     action_space: gym.Space
     masked: bool
 
-    @property
+    @cached_property
     def is_identity(self) -> bool:
         """Whether the environment's arrays are already in this stack's order."""
         return bool((self.positions == np.arange(len(self.positions))).all())
