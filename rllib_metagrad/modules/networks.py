@@ -16,6 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# Pictures go through in blocks whose feature maps, this many numbers, stay in a core's cache between two layers: whole
+# batches of thousands take a quarter longer.
+_BLOCK = 300_000
+
 Activation = Literal["relu", "tanh", "silu", "elu"]
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -87,6 +91,7 @@ class Network:
         self.leaves: list[Leaf] = []
         if self.is_image:
             height, width, channels = self.input_shape
+            self._feature_maps = 1
             for i, (out, kernel, stride) in enumerate(settings.filters):
                 fan_in = channels * kernel * kernel
                 self._add(f"{prefix}conv{i}", (out, channels, kernel, kernel), (out,), fan_in)
@@ -94,6 +99,7 @@ class Network:
                 height = (height + 2 * (kernel // 2) - kernel) // stride + 1
                 width = (width + 2 * (kernel // 2) - kernel) // stride + 1
                 channels = out
+                self._feature_maps = max(self._feature_maps, height * width * channels)
             size = height * width * channels
         else:
             size = math.prod(self.input_shape) + extra_features
@@ -122,6 +128,16 @@ class Network:
         Returns:
             ``[P, n, output_size]``.
         """
+        if not self.is_image:
+            return self._apply(leaves, x, extra)
+        size = max(64, _BLOCK // (x.shape[0] * self._feature_maps))
+        if x.shape[1] <= size:
+            return self._apply(leaves, x, extra)
+        extras = [None] * -(-x.shape[1] // size) if extra is None else extra.split(size, dim=1)
+        blocks = zip(x.split(size, dim=1), extras, strict=True)
+        return torch.cat([self._apply(leaves, *block) for block in blocks], dim=1)
+
+    def _apply(self, leaves: Sequence[Tensor], x: Tensor, extra: Tensor | None) -> Tensor:
         p, n = x.shape[:2]
         i = 0
         if self.is_image:

@@ -45,6 +45,32 @@ def test_stacked_convolutions_equal_convolutions() -> None:
         torch.testing.assert_close(ours[p], x @ named["dense1_weight"] + named["dense1_bias"])
 
 
+def test_blocks_of_pictures_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs, gradients and directional derivatives of a batch that goes through in blocks, with a rest."""
+    g = torch.Generator().manual_seed(0)
+    network = Network((6, 6, 3), 4, NetworkSettings(hiddens=(8,), filters=((2, 3, 1),)), extra_features=3)
+    parameters = Parameters(network.leaves)
+    theta = parameters.initialize(2, g)
+    direction, images, extra = (
+        torch.randn(shape, generator=g) for shape in (theta.shape, (2, 150, 6, 6, 3), (2, 150, 3))
+    )
+
+    def run() -> list[torch.Tensor]:
+        leaf = theta.clone().requires_grad_()
+        outputs = network.apply(parameters.cut(leaf), images, extra)
+        (grad,) = torch.autograd.grad(outputs.square().sum(), leaf)
+        _, derivative = torch.func.jvp(
+            lambda x: network.apply(parameters.cut(x), images, extra), (theta,), (direction,)
+        )
+        return [outputs, grad, derivative]
+
+    whole = run()
+    monkeypatch.setattr("rllib_metagrad.modules.networks._BLOCK", 1)
+    in_blocks = run()
+    for a, b in zip(whole, in_blocks, strict=True):
+        torch.testing.assert_close(a, b)
+
+
 def test_initial_weights_are_torch_linears_range_and_seeded() -> None:
     network = Network((100,), 50, NetworkSettings(hiddens=()))
     parameters = Parameters(network.leaves)
