@@ -25,9 +25,13 @@ IMPORT_SECONDS = time.process_time() - _IMPORT_START
 CONFIGS = Path(__file__).parent.parent / "tuned_configs"
 
 
-def start_ray() -> None:
-    """A local Ray that only serves as RLlib's background; nothing measured runs in its workers."""
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+def start_ray(num_cpus: int = 1, address: str | None = None) -> None:
+    """A Ray of its own on this machine, or the cluster at ``address``."""
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is not None:
+        ray.init(address, **quiet)
+    else:
+        ray.init("local", num_cpus=num_cpus, include_dashboard=False, **quiet)
 
 
 def load(name: str, seed: int | None = None, **overrides: Any) -> tuple[IncentiveDesignConfig, dict[str, Any]]:

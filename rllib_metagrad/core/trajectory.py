@@ -14,6 +14,7 @@ observation, and the next episode starts on the row after it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -22,8 +23,37 @@ import torch
 from torch import Tensor
 
 
+class _CrossesAsArrays:
+    """A dataclass of tensors that is pickled as contiguous numpy arrays, whose memory pickle hands over as it is.
+
+    Tensors would be copied several times, each with all of the storage that it is a part of. What is unpickled may
+    lie in memory that others read, too: it must not be written to.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {f.name: _to_arrays(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+        return _from_arrays, (type(self), values)
+
+
+def _to_arrays(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _to_arrays(item) for key, item in value.items()}
+    return value.detach().cpu().contiguous().numpy() if isinstance(value, Tensor) else value
+
+
+def _from_arrays(kind: type, values: dict[str, Any]) -> Any:
+    def restore(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: restore(item) for key, item in value.items()}
+        return torch.from_numpy(value) if hasattr(value, "__array__") else value
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return kind(**{name: restore(value) for name, value in values.items()})
+
+
 @dataclass(frozen=True)
-class GroupTrajectory:
+class GroupTrajectory(_CrossesAsArrays):
     """What the agents of one group saw and did.
 
     Attributes:
@@ -48,7 +78,7 @@ class GroupTrajectory:
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class Trajectory(_CrossesAsArrays):
     """A batch of ``B`` episodes (or fragments) of ``T`` steps.
 
     Attributes:
