@@ -5,13 +5,15 @@
 #   scripts/local_cluster.sh down
 #
 # Needs the extra `cluster`. Set beforehand, if the defaults do not suit: CLUSTER_DIR (token and process ids, ./.cluster),
-# CLUSTER_PORT (6411), CLUSTER_DASHBOARD_PORT (8311), CLUSTER_CPUS (of each node, 2).
+# CLUSTER_PORT (6411), CLUSTER_DASHBOARD_PORT (8311), CLUSTER_CPUS (of each node, 2), CLUSTER_WAIT (seconds for a node to
+# start, 60).
 set -euo pipefail
 
 directory=${CLUSTER_DIR:-$PWD/.cluster}
 port=${CLUSTER_PORT:-6411}
 dashboard=${CLUSTER_DASHBOARD_PORT:-8311}
 cpus=${CLUSTER_CPUS:-2}
+wait=${CLUSTER_WAIT:-60}
 memory=200000000 # bytes of each node's object store
 
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$directory/token RAY_USAGE_STATS_ENABLED=0
@@ -34,13 +36,15 @@ start() {
   set +m
 }
 
-# wait_for NAME COMMAND...: until the command succeeds, a minute at most.
+# wait_for NAME COMMAND...: until the command succeeds, CLUSTER_WAIT seconds at most, and no longer than all nodes live.
 wait_for() {
-  local name=$1
+  local name=$1 end=$((SECONDS + wait)) file
   shift
-  for _ in $(seq 120); do
+  while ((SECONDS < end)); do
     "$@" >/dev/null 2>&1 && return
-    kill -0 "$(cat "$directory/$name.pid")" 2>/dev/null || break
+    for file in "$directory"/*.pid; do
+      kill -0 "$(cat "$file")" 2>/dev/null || { name=$(basename "$file" .pid) && break 2; }
+    done
     sleep 0.5
   done
   tail -n 3 "$directory/$name.log" >&2

@@ -149,6 +149,7 @@ def _load_trial(folder: pathlib.Path, source: int) -> TrialRun | None:
     if ITERATION in results:
         # After a resume, iterations since the last checkpoint stand twice: the later ones hold.
         results = results.drop_duplicates(ITERATION, keep="last").sort_values(ITERATION)
+    results = _without_what_was_left(results)
     try:
         config = flatten(json.loads((folder / _PARAMS).read_text(encoding="utf-8")))
     except json.JSONDecodeError as error:
@@ -161,6 +162,20 @@ def _load_trial(folder: pathlib.Path, source: int) -> TrialRun | None:
         results=results.reset_index(drop=True),
         source=source,
     )
+
+
+def _without_what_was_left(results: pd.DataFrame) -> pd.DataFrame:
+    """The results that led to the last one: where steps or seconds go back, the later ones hold.
+
+    Population-based training sends a trial to another one's checkpoint, which may have fewer than it had itself.
+    """
+    for axis in (ENV_STEPS, CPU_SECONDS):
+        if axis not in results:
+            continue
+        values = results[axis].to_numpy()
+        least_later = np.fmin.accumulate(values[::-1])[::-1][1:]
+        results = results[np.append(~(values[:-1] >= least_later), True)]
+    return results
 
 
 def _read_json_lines(file: pathlib.Path) -> list[dict[str, Any]]:

@@ -47,6 +47,18 @@ def test_progress_csv_is_read_where_there_is_no_json(tmp_path):
     assert "config/lr" not in trial.results
 
 
+def test_curves_do_not_go_back_where_a_trial_went_on_from_another_ones_checkpoint(tmp_path):
+    """As population-based training does: from 40 steps back to 25, so what came from 30 on led nowhere."""
+    steps = [10, 20, 30, 40, 25, 35, 45]
+    rows = [
+        {"training_iteration": i + 1, "num_env_steps_sampled_lifetime": n, "env_runners": {"episode_return_mean": i}}
+        for i, n in enumerate(steps)
+    ]
+    (trial,) = load_runs([write_trial(tmp_path / "t", {"env": "e"}, rows)])
+    assert trial.results["num_env_steps_sampled_lifetime"].tolist() == [10, 20, 25, 35, 45]
+    assert trial.results["training_iteration"].tolist() == [1, 2, 5, 6, 7]
+
+
 def test_rows_before_a_resume_are_replaced_and_a_half_written_line_is_left_out(tmp_path):
     folder = write_trial(tmp_path / "t", {}, rows([10, 20, 30], [1.0, 2.0, 3.0]))
     with (folder / "result.json").open("a") as file:

@@ -8,8 +8,10 @@ import os
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +19,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.slow,  # about a minute on an idle machine, most of it Ray's start
+    pytest.mark.slow,  # minutes, most of it Ray's start
     pytest.mark.skipif(
         importlib.util.find_spec("aiohttp_cors") is None,
         reason="needs Ray's job server: pip install -c constraints.txt -e '.[cluster]'",
@@ -75,26 +77,58 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     assert not list(folder.glob("*.pid"))
 
 
-@pytest.mark.parametrize("way", ["job", "address"])
-def test_training_uses_both_nodes(cluster: Cluster, tmp_path: Path, way: str) -> None:
-    work, nodes, results = (tmp_path / name for name in ("work", "nodes", "results"))
-    work.mkdir(), nodes.mkdir()
-    (work / "er.py").write_text(EXPERIMENT.format(folder=str(nodes)))
-    train = [sys.executable, "-m", "rllib_metagrad.cli.main", "train", "file", "er.py", "--storage-path", str(results)]
+def run(cluster: Cluster, way: str, folder: Path, *train: str) -> None:
+    """`rllib train` with these arguments in a folder, as a job that is sent the folder, or by its address."""
     if way == "job":
         server = f"http://127.0.0.1:{cluster['CLUSTER_DASHBOARD_PORT']}"
-        command = ["ray", "job", "submit", "--address", server, "--working-dir", str(work), "--", *train]
+        command = ["ray", "job", "submit", "--address", server, "--working-dir", ".", "--", "rllib", "train", *train]
     else:
-        command = [*train, "--ray-address", f"127.0.0.1:{cluster['CLUSTER_PORT']}"]
-    done = subprocess.run(command, cwd=work, env=cluster, capture_output=True, text=True, timeout=400, check=False)
+        command = ["rllib", "train", *train, "--ray-address", f"127.0.0.1:{cluster['CLUSTER_PORT']}"]
+    done = subprocess.run(command, cwd=folder, env=cluster, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def results(storage: Path, name: str) -> list[dict[str, Any]]:
+    """All results of the only trial, after a look for its checkpoint."""
+    (file,) = storage.glob(f"{name}/MetaGrad_*/result.json")
+    assert list(file.parent.glob("checkpoint_*"))
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def nodes_of_runners(cluster: Cluster) -> list[str]:
+    """The node of every env runner that the cluster has ever had."""
+    server = f"http://127.0.0.1:{cluster['CLUSTER_DASHBOARD_PORT']}"
+    command = ["ray", "list", "actors", "--address", server, "--filter", "class_name=IncentiveEnvRunner"]
+    listed = subprocess.run([*command, "--format", "json"], env=cluster, capture_output=True, text=True, check=True)
+    return [actor["node_id"] for actor in json.loads(listed.stdout)]
+
+
+@pytest.mark.parametrize("way", ["job", "address"])
+def test_training_uses_both_nodes(cluster: Cluster, tmp_path: Path, way: str) -> None:
+    work, nodes, storage = (tmp_path / name for name in ("work", "nodes", "results"))
+    work.mkdir(), nodes.mkdir()
+    (work / "er.py").write_text(EXPERIMENT.format(folder=str(nodes)))
+    run(cluster, way, work, "file", "er.py", "--storage-path", str(storage))
     places = [name.name.split("-") for name in nodes.iterdir()]
     assert {index for index, _ in places} >= {"1", "2", "3"}
     assert len({node for index, node in places if index != "0"}) == 2
-    (file,) = results.glob("er/MetaGrad_*/result.json")
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [row["env_runners"]["num_episodes"] for row in rows] == [24, 24, 24]
-    assert list(file.parent.glob("checkpoint_*"))
+    assert [row["env_runners"]["num_episodes"] for row in results(storage, "er")] == [24, 24, 24]
+
+
+@pytest.mark.parametrize("way", ["job", "address"])
+def test_a_shipped_config_trains_to_its_end(cluster: Cluster, tmp_path: Path, way: str) -> None:
+    """From the checkout's folder, as docs/cluster.md has it; three runners do not fit on one of the nodes."""
+    before = nodes_of_runners(cluster)
+    shipped = "tuned_configs/escape_room/metagrad_5_2.yaml"
+    flags = ["--override", "--config", '{"num_env_runners": 3}', "--storage-path", str(tmp_path)]
+    run(cluster, way, ROOT, "file", shipped, *flags)
+    rows = results(tmp_path, "metagrad_5_2")
+    steps = [row["num_env_steps_sampled_lifetime"] for row in rows]
+    assert steps[-2] < 100_000 <= steps[-1]
+    assert {row["env_runners"]["num_episodes"] for row in rows} == {25 * 3 * 64}
+    places = list((Counter(nodes_of_runners(cluster)) - Counter(before)).elements())
+    assert len(places) == 3
+    assert len(set(places)) == 2
 
 
 def test_without_the_token_the_cluster_takes_no_job(cluster: Cluster, tmp_path: Path) -> None:
