@@ -37,6 +37,7 @@ from rllib_metagrad.core.agent_update import (
 from rllib_metagrad.core.optimizers import OptimizerSettings, OptimizerState
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.learners.devices import to_device
 from rllib_metagrad.learners.distributed import AllReduce, broadcast
 from rllib_metagrad.modules.rl_modules import DESIGNER, RowModule
 from rllib_metagrad.process import prepare_torch
@@ -341,7 +342,7 @@ class IncentiveLearner(TorchLearner):
             }
         state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
         if self._check_component(COMPONENT_INCENTIVES, components, not_components):
-            state[COMPONENT_INCENTIVES] = self.get_own_state()
+            state[COMPONENT_INCENTIVES] = to_device(self.get_own_state(), torch.device("cpu"))
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -350,7 +351,7 @@ class IncentiveLearner(TorchLearner):
         self._weights_seq_no = int(state.get(WEIGHTS_SEQ_NO, self._weights_seq_no))
         self._read_modules()
         if COMPONENT_INCENTIVES in state:
-            self.set_own_state(state[COMPONENT_INCENTIVES])
+            self.set_own_state(to_device(state[COMPONENT_INCENTIVES], self._device))
 
     def get_own_state(self) -> dict[str, Any]:
         """All but the parameters that the modules hold."""
@@ -371,7 +372,7 @@ class IncentiveLearner(TorchLearner):
         ]
         self.eta = replace(self.eta, optimizer=state["eta_optimizer"])
         self.last_update = state["last_update"]
-        self.generator.set_state(state["generator"])
+        self.generator.set_state(state["generator"].cpu())  # draws are the CPU's, so that they do not depend on devices
         self._env_steps = state["env_steps"]
 
     def compute_loss_for_module(self, **kwargs: Any) -> Any:
