@@ -2,11 +2,12 @@
 
     python benchmarks/scaling.py [--runners 0 1 2 4] [--repeats 7] [--ray-address ADDRESS]
 
-Every runner has the shipped config's number of environments, so the batch grows with the runners. All learning rates are
-tiny, so that every block plays the same kind of episodes. CPU seconds are those of the algorithm's process and of all
-runners. Transfer and sync is what remains of an update when the slowest runner's own sampling and the learner's update
-are taken away. Blocks with different numbers of runners are interleaved. The model is that of benchmarks/scaling_model.py,
-its constants are those of the fastest blocks: what other jobs on the machine take away is no property of the design.
+Every runner has the shipped config's number of environments, so the batch grows with the runners. All learning rates
+are tiny, so that every block plays the same kind of episodes. CPU seconds are those of the algorithm's process and of
+all runners. Transfer and sync is what remains of an update when the slowest runner's own sampling and the learner's
+update are taken away. Blocks with different numbers of runners are interleaved. The model is that of
+benchmarks/scaling_model.py; its constants are those of the fastest blocks: what other jobs on the machine take away is
+no property of the design.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ One update with R runners of S environment steps each, on machines where every r
 
     t(R) = sample + fixed + R * (per_runner + trajectory_bytes / bandwidth) + per_step * R * S / learners
 
-seconds, and R * S / t(R) environment steps pass in a second. The first two terms do not grow with R; the third is what the
-algorithm's process does for one runner after another (requests, reading, joining) and what its network card lets in;
-the last is the learners'. Throughput grows with R until the growing terms outweigh the others, and never above its limit.
+seconds, and R * S / t(R) environment steps pass in a second. The first two terms do not grow with R; the third is what
+the algorithm's process does for one runner after another (requests, reading, joining) and what its network card lets
+in; the last is the learners'. Throughput grows with R until the growing terms outweigh the others, and never above its
+limit.
 """
 
 from __future__ import annotations

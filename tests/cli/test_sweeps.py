@@ -22,7 +22,7 @@ TINY = '{"num_envs_per_env_runner": 4, "num_updates_per_iteration": 2}'
 def rllib(folder: pathlib.Path, *arguments: str) -> str:
     """The standard output of `rllib` with these arguments, run in a folder."""
     command = [sys.executable, "-m", "rllib_metagrad.cli.main", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert done.stderr == ""
     return done.stdout

@@ -62,6 +62,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}",
         "CLUSTER_DIR": str(folder),
+        "CLUSTER_WAIT": "300",
         "CLUSTER_PORT": str(free_port()),
         "CLUSTER_DASHBOARD_PORT": str(free_port()),
     }
@@ -84,7 +85,7 @@ def run(cluster: Cluster, way: str, folder: Path, *train: str) -> None:
         command = ["ray", "job", "submit", "--address", server, "--working-dir", ".", "--", "rllib", "train", *train]
     else:
         command = ["rllib", "train", *train, "--ray-address", f"127.0.0.1:{cluster['CLUSTER_PORT']}"]
-    done = subprocess.run(command, cwd=folder, env=cluster, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(command, cwd=folder, env=cluster, capture_output=True, text=True, timeout=1000, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 

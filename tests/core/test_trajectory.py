@@ -83,7 +83,7 @@ def test_every_tensor_is_one_array_without_the_rest_of_its_storage() -> None:
     header = pickle.dumps(trajectory, protocol=5, buffer_callback=buffers.append)
     # By hand, T = 3, B = 2, N = 2: 4 arrays of the group (agents; 4 * 2 * 2 observations of 4; actions; log-probs), 11
     # of the environments, what the designer offered, and the context.
-    sizes = [16, 256, 96, 48] + [128, 144, 96, 48, 12, 12, 12, 24, 6, 6, 6] + [72, 48]
+    sizes = [16, 256, 96, 48, 128, 144, 96, 48, 12, 12, 12, 24, 6, 6, 6, 72, 48]
     assert [buffer.raw().nbytes for buffer in buffers] == sizes
     assert len(header) < 3000
     assert len(pickle.dumps(trajectory)) < sum(sizes) + 4000

@@ -1,12 +1,21 @@
-"""The files in docker/ against Ray's own validation, KubeRay's published fields, and each other."""
+"""The files in docker/ against Ray's own validation, KubeRay's published fields, and each other.
+
+KubeRay publishes its schema as a CustomResourceDefinition in its repository and its Helm chart; no Python package that
+was found carries it (codeflare-sdk, with KubeRay's Python client in it, does not). So the manifest is checked against
+the fields below, copied by hand from KubeRay's API reference, and against the definition itself where somebody has it:
+
+    KUBERAY_CRD=ray.io_rayjobs.yaml python -m pytest tests/unit/test_cluster_files.py
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import ray
 import yaml
@@ -219,3 +228,52 @@ def test_the_check_of_the_ray_job_would_find_a_mistake() -> None:
         "RayJob.spec.ttlSecondAfterFinished: no such field of RayJobSpec",
         "RayJob.spec.rayClusterSpec.headGroupSpec.rayStartParams.num-cpus: must be str, got 0",
     ]
+
+
+def strict(schema: Any) -> Any:
+    """An OpenAPI schema of Kubernetes as JSON schema; fields that it does not know are errors and not dropped."""
+    if isinstance(schema, list):
+        return [strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: strict(item) for key, item in schema.items()}
+    if isinstance(schema.get("properties"), dict) and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        closed["additionalProperties"] = False
+    return closed
+
+
+def against_definition(manifest: dict[str, Any], definition: dict[str, Any]) -> list[str]:
+    """What is wrong with a manifest's spec by its kind's CustomResourceDefinition."""
+    assert definition["spec"]["names"]["kind"] == manifest["kind"]
+    version = manifest["apiVersion"].split("/")[1]
+    (found,) = (v for v in definition["spec"]["versions"] if v["name"] == version)
+    schema = strict(found["schema"]["openAPIV3Schema"]["properties"]["spec"])
+    errors = jsonschema.Draft7Validator(schema).iter_errors(manifest["spec"])
+    return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]
+
+
+def test_the_check_against_a_definition_finds_unknown_fields_and_wrong_types() -> None:
+    spec = {
+        "type": "object",
+        "required": ["entrypoint"],
+        "properties": {
+            "entrypoint": {"type": "string"},
+            "backoffLimit": {"type": "integer", "format": "int32"},
+            "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+    }
+    version = {"name": "v1", "schema": {"openAPIV3Schema": {"properties": {"spec": spec}}}}
+    definition = {"spec": {"names": {"kind": "RayJob"}, "versions": [version]}}
+    job = {"apiVersion": "ray.io/v1", "kind": "RayJob"}
+    right = {"entrypoint": "true", "metadata": {"any": "thing"}}
+    assert against_definition({**job, "spec": right}, definition) == []
+    wrong = {"entrypoint": "true", "backofLimit": 1, "metadata": {"any": 1}}
+    found = against_definition({**job, "spec": wrong}, definition)
+    assert sorted(message.split(":")[0] for message in found) == ["", "metadata.any"]
+    assert "backofLimit" in "".join(found)
+
+
+@pytest.mark.skipif("KUBERAY_CRD" not in os.environ, reason="needs KUBERAY_CRD, see the top of this file")
+def test_the_ray_job_is_valid_by_kuberays_own_definition() -> None:
+    definition = yaml.safe_load(Path(os.environ["KUBERAY_CRD"]).read_text())
+    assert against_definition(load("rayjob.yaml"), definition) == []
