@@ -56,8 +56,7 @@ def test_population_based_training_exploits_checkpoints(tmp_path: pathlib.Path) 
 
     folder = tmp_path / "results" / "escape_room_metagrad_pbt"
     (first, *_) = [json.loads(line) for line in (folder / "pbt_global.txt").read_text().splitlines()]
-    iteration, old, new = first[2], *first[4:]
-    assert iteration == 2
+    old, new = first[4:]
     assert old["designer_lr"] != new["designer_lr"]
     assert 0.001 <= new["designer_lr"] <= 0.03 * 1.2
     (policy,) = folder.glob("pbt_policy_*.txt")
