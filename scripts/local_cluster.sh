@@ -17,6 +17,7 @@ wait=${CLUSTER_WAIT:-60}
 memory=200000000 # bytes of each node's object store
 
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$directory/token RAY_USAGE_STATS_ENABLED=0
+export RAY_DASHBOARD_STARTUP_TIMEOUT_S=$wait
 # `ray job stop` and a run's last checkpoint, see docs/cluster.md
 export RAY_JOB_STOP_WAIT_TIME_S=${RAY_JOB_STOP_WAIT_TIME_S:-60}
 
