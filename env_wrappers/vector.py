@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
@@ -62,6 +63,7 @@ class VectorIncentiveEnv(ABC):
         context: further arrays ``[B, ...]`` of the last step for mechanisms; zeros where none was made.
         designer_due: ``[B]`` bool, the next step reads ``designer_output``; False where dynamics do not depend on it,
             or not in that step (taxes are set once in a period).
+        mechanism_facts: what mechanisms must know of the rules (tax brackets, utility), by name; numbers and tuples.
     """
 
     #: Whether get_state / set_state work; of a class, or of an instance that wraps another one.
@@ -71,6 +73,7 @@ class VectorIncentiveEnv(ABC):
     observation_spaces: dict[str, gym.Space]
     action_spaces: dict[str, gym.Space]
     max_episode_steps: int | None
+    mechanism_facts: Mapping[str, Any] = MappingProxyType({})
 
     def allocate(
         self,

@@ -8,7 +8,8 @@ recomputed under another incentive function, with gradients.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -24,9 +25,12 @@ class Mechanism(ABC):
 
     Attributes:
         num_outputs: U, outputs of the incentive function at a step.
+        read_by_environment: the environment's own dynamics depend on the output (a tax that moves coin). The designer
+            is then asked before the step that reads it, from the state alone, and not once a step.
     """
 
     num_outputs: int
+    read_by_environment = False
 
     @abstractmethod
     def squash(self, raw: Tensor) -> Tensor:
@@ -43,6 +47,10 @@ class Mechanism(ABC):
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """Agents' rewards ``[T, B, N]`` under ``output``."""
         return trajectory.rewards + self.incentives(output, trajectory)
+
+    def to_environment(self, output: Tensor) -> Tensor:
+        """What the environment's step takes, ``[B, ...]``, of outputs ``[B, U]``; for those that it reads."""
+        return output
 
 
 class BoundedIncentives(Mechanism):
@@ -89,9 +97,19 @@ class AgentIncentives(BoundedIncentives):
 
 
 MechanismFactory = Callable[..., Mechanism]
-_REGISTRY: dict[str, MechanismFactory] = {
-    "action_incentives": lambda num_agents, num_action_types, **config: ActionIncentives(num_action_types, **config),
-    "agent_incentives": lambda num_agents, num_action_types, **config: AgentIncentives(num_agents, **config),
+
+
+@dataclass(frozen=True)
+class _Entry:
+    factory: MechanismFactory
+    facts: tuple[str, ...] = ()
+
+
+_REGISTRY: dict[str, _Entry] = {
+    "action_incentives": _Entry(
+        lambda num_agents, num_action_types, **config: ActionIncentives(num_action_types, **config)
+    ),
+    "agent_incentives": _Entry(lambda num_agents, num_action_types, **config: AgentIncentives(num_agents, **config)),
 }
 
 
@@ -100,27 +118,51 @@ def mechanism_names() -> list[str]:
     return sorted(_REGISTRY)
 
 
-def register_mechanism(name: str, factory: MechanismFactory) -> None:
+def register_mechanism(name: str, factory: MechanismFactory, facts: Sequence[str] = ()) -> None:
     """Makes a mechanism available to configs.
 
     Args:
         name: for the config key ``mechanism``.
-        factory: called with ``num_agents``, ``num_action_types`` and the entries of ``mechanism_config``.
+        factory: called with ``num_agents``, ``num_action_types``, the entries of ``mechanism_config`` and the facts.
+        facts: names of what it must know of the environment (``VectorIncentiveEnv.mechanism_facts``).
     """
-    _REGISTRY[name] = factory
+    _REGISTRY[name] = _Entry(factory, tuple(facts))
 
 
-def make_mechanism(name: str, num_agents: int, num_action_types: int, config: dict[str, Any]) -> Mechanism:
+def make_mechanism(
+    name: str,
+    num_agents: int,
+    num_action_types: int,
+    config: dict[str, Any],
+    facts: Mapping[str, Any] | None = None,
+    env: str = "the environment",
+) -> Mechanism:
     """Builds a mechanism.
 
+    Args:
+        name: one of :func:`mechanism_names`.
+        num_agents: N.
+        num_action_types: how many types agents' actions have.
+        config: of ``mechanism_config``.
+        facts: what the environment tells of itself.
+        env: its name, for messages.
+
     Raises:
-        ValueError: for an unknown name or config key.
+        ValueError: for an unknown name or config key, or an environment for which the mechanism makes no sense.
     """
     if name not in _REGISTRY:
         close = get_close_matches(name, _REGISTRY, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(mechanism_names())}"
         raise ValueError(f"unknown mechanism {name!r}{hint}")
+    entry, known = _REGISTRY[name], facts or {}
+    missing = [fact for fact in entry.facts if fact not in known]
+    if missing:
+        raise ValueError(f"mechanism {name!r} does not fit {env}, which has no {', '.join(missing)}")
+    own = {fact: known[fact] for fact in entry.facts}
+    both = sorted(own.keys() & config.keys())
+    if both:
+        raise ValueError(f"mechanism_config of {name!r}: {both[0]} is set by env_config, not here")
     try:
-        return _REGISTRY[name](num_agents=num_agents, num_action_types=num_action_types, **config)
+        return entry.factory(num_agents=num_agents, num_action_types=num_action_types, **own, **config)
     except TypeError as error:
         raise ValueError(f"mechanism_config of {name!r}: {error}") from error

@@ -242,8 +242,17 @@ def make_designer(settings: DesignerSettings, spec: EnvSpec) -> Designer:
     Raises:
         ValueError: for an unknown mechanism, or outputs that do not fit it.
     """
-    mechanism = make_mechanism(settings.mechanism, spec.num_agents, spec.num_action_types, settings.mechanism_config)
-    shape, features = spec.state_shape, spec.num_features
+    mechanism = make_mechanism(
+        settings.mechanism,
+        spec.num_agents,
+        spec.num_action_types,
+        settings.mechanism_config,
+        spec.mechanism_facts,
+        spec.name,
+    )
+    shape = spec.state_shape
+    # What the environment reads is decided before anybody has acted.
+    features = 0 if mechanism.read_by_environment else spec.num_features
     if settings.kind == "constant":
         return ConstantDesigner(mechanism, settings.constant)
     if settings.kind == "stochastic":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -26,6 +27,7 @@ class EnvSpec:
     action_type_names: tuple[str, ...]
     action_feature_size: int
     max_episode_steps: int | None
+    mechanism_facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, env: VectorIncentiveEnv) -> EnvSpec:
@@ -39,6 +41,7 @@ class EnvSpec:
             tuple(env.action_type_names),
             env.action_feature_size,
             env.max_episode_steps,
+            dict(env.mechanism_facts),
         )
 
     @property

@@ -153,3 +153,4 @@ class Reports(NamedTuple):
     labor: np.ndarray
     previous_utility: np.ndarray
     rates: np.ndarray
+    rate_cap: np.ndarray

@@ -358,6 +358,7 @@ def play(
         reports.truncated[b, i] = cut
     for k in range(game.rates.shape[1]):
         reports.rates[b, k] = game.rates[b, k]
+    reports.rate_cap[b] = game.cap[b]
     reports.designer_reward[b] = change if rules.planner_objective else level
     reports.episode_over[b] = cut
     reports.designer_due[b] = rules.external and game.day[b] == 1 and not cut
@@ -379,6 +380,7 @@ def report_nothing(reports: Reports, b: int) -> None:
     reports.labor[b] = 0.0
     reports.previous_utility[b] = 0.0
     reports.rates[b] = 0.0
+    reports.rate_cap[b] = 0.0
 
 
 # -- called from Python -----------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
     ``context`` has, of every step:
 
     * tax_day ``[B]``: 1 if it took taxes;
-    * rates ``[B, 7]``: the marginal rates in force, capped;
+    * rates ``[B, 7]``: the marginal rates in force, capped; rate_cap ``[B]``: the cap, 1 without annealing;
     * income ``[B, N]``: coin and escrow less what there was after the last taxes, in coin, before taxes of this step;
     * coin, escrow_coin ``[B, N]``: in the inventory, and promised in bids, before taxes of this step;
     * labor ``[B, N]``: of the episode;
@@ -101,6 +101,12 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         self.name = NAME
         self.max_episode_steps = config.max_steps
         self.bracket_cutoffs = config.cutoffs
+        self.mechanism_facts = {
+            "bracket_cutoffs": tuple(config.cutoffs.tolist()),
+            "isoelastic_eta": float(config.settings["isoelastic_eta"]),
+            "energy_cost": float(config.settings["energy_cost"]),
+            "house_action_type": TYPE_NAMES.index("Build"),
+        }
         n, view = config.num_agents, config.settings["mobile_agent_observation_range"]
         agents = tuple(f"agent_{i}" for i in range(n))
         shape = (sum(observations.agent_sizes(view, config.prices, n)),)
@@ -119,6 +125,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             {
                 "tax_day": (),
                 "rates": (BRACKETS,),
+                "rate_cap": (),
                 **dict.fromkeys(("income", "coin", "escrow_coin", "labor", "previous_utility"), (n,)),
             },
             autoreset,

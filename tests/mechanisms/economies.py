@@ -1,0 +1,64 @@
+"""Trajectories of the twin under random play, without policies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from env_wrappers.gather_trade_build.twin import VectorGatherTradeBuild
+from rllib_metagrad.core.trajectory import Trajectory
+
+
+def play(
+    num_envs: int, rates: np.ndarray | None, seed: int, **config: Any
+) -> tuple[VectorGatherTradeBuild, Trajectory]:
+    """One episode of legal random actions in each economy.
+
+    Args:
+        num_envs: B.
+        rates: ``[periods, B, 7]``, or None for a tax that the environment sets.
+        seed: of environment and actions.
+        config: of the environment.
+    """
+    env = VectorGatherTradeBuild(num_envs, **config)
+    env.reset(seed)
+    rng = np.random.default_rng(seed)
+    period, rows, output = 0, [], np.zeros((num_envs, 7), np.float32)
+    while not env.episode_over.all():
+        if rates is not None and env.designer_due.any():
+            output = rates[period].astype(np.float32)
+            period += 1
+        masks = np.asarray(env.action_masks[0])
+        actions = np.argmax(rng.random(masks.shape) * masks, -1)
+        active = env.active.copy()
+        env.step([actions], None if rates is None else output)
+        arrays = {key: values.copy() for key, values in env.context.items()}
+        arrays |= {"rewards": env.rewards.copy(), "types": env.action_types.copy(), "active": active}
+        rows.append({**arrays, "output": output.copy()})
+    columns = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
+    shape = columns["rewards"].shape
+    never, one = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape[:2])
+    trajectory = Trajectory(
+        groups=(),
+        states=torch.zeros(shape[0] + 1, num_envs, 1),
+        action_features=one.unsqueeze(-1),
+        action_types=columns["types"],
+        rewards=columns["rewards"],
+        active=columns["active"],
+        terminated=never,
+        truncated=never,
+        designer_rewards=one,
+        stepped=~never[..., 0],
+        over=never[..., 0],
+        over_terminated=never[..., 0],
+        designer_output=columns["output"],
+        context={key: columns[key] for key in env.context},
+    )
+    return env, trajectory
+
+
+def double(trajectory: Trajectory) -> Trajectory:
+    """The same in float64."""
+    return trajectory.map(lambda x: x.double() if x.is_floating_point() else x)
