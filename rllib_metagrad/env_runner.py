@@ -346,6 +346,8 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         }
         if self.env.resumable and not self._needs_reset:
             state["env"] = self.env.get_state()
+            if self.sampler.in_force is not None:
+                state["in_force"] = self.sampler.in_force.output.copy()
         if self._check_component(COMPONENT_RL_MODULE, components, not_components):
             state[COMPONENT_RL_MODULE] = self._weights
         return state
@@ -364,6 +366,8 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         self.generator.set_state(torch.from_numpy(np.array(state["generator"])))
         if self.env is not None and "env" in state and self.env.resumable:
             self.env.set_state(state["env"])
+            if self.sampler.in_force is not None:
+                self.sampler.in_force.output[:] = state["in_force"]
             self._needs_reset = False
         running = state["statistics"]["running"]
         if running.shape == self.statistics.get_state()["running"].shape:

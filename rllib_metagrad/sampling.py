@@ -13,6 +13,7 @@ from torch import Tensor
 
 from env_wrappers.vector import VectorIncentiveEnv
 from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.in_force import InForce
 from rllib_metagrad.modules.designer import Designer
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.population import Stack
@@ -68,6 +69,8 @@ class Sampler:
         self.designer = designer
         self.generator = generator
         self.unsquash = unsquash
+        reads = designer.mechanism.read_by_environment
+        self.in_force = InForce(env, designer, generator) if reads else None
 
     @torch.no_grad()
     def episodes(self, behaviour: Behaviour, on_step: Callable[[], None] | None = None) -> Trajectory:
@@ -142,12 +145,21 @@ class Sampler:
                 shape = (env.num_envs, len(env.groups[stack.env_group].agents), *sent.shape[2:])
                 merged = actions[stack.env_group] = np.zeros(shape, sent.dtype)
             merged[:, stack.positions] = sent
-        env.step(actions)  # type: ignore[arg-type]
+        output = None if self.in_force is None else self.in_force.before_step(behaviour.eta, behaviour.greedy)
+        env.step(actions, output)  # type: ignore[arg-type]
         record.after_step()
 
     def _finish(self, record: _Record, behaviour: Behaviour) -> Trajectory:
-        """Adds the designer's outputs: nothing in the environment depends on them before the step's end."""
+        """Adds the designer's outputs: all of them now, unless the environment has read them already."""
         arrays = record.arrays()
+        if self.in_force is not None:
+            return Trajectory(
+                groups=record.groups(),
+                epsilon=behaviour.epsilon,
+                weights_seq_no=behaviour.weights_seq_no,
+                **self.in_force.take(),
+                **arrays,
+            )
         t, b = arrays["rewards"].shape[:2]
         states, features = arrays["states"][:-1], arrays["action_features"]
         step = self.designer.act(

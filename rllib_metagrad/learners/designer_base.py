@@ -10,9 +10,9 @@ from torch import Tensor
 
 from rllib_metagrad.algorithms.config_rules import value_at
 from rllib_metagrad.core import losses
+from rllib_metagrad.core.decisions import DesignerSteps
 from rllib_metagrad.core.optimizers import OptimizerSettings
 from rllib_metagrad.core.returns import advantages_and_targets
-from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.base import IncentiveLearner, Parameter
 from rllib_metagrad.modules.designer import DesignerCritic
 
@@ -46,8 +46,8 @@ class DesignerLearner(IncentiveLearner):
             grad_clip=clip,
         )
 
-    def designer_advantages(self, trajectory: Trajectory, rewards: Tensor) -> Tensor:
-        """The designer's advantages ``[T, B]`` on a trajectory; fits the critic on the way.
+    def designer_advantages(self, trajectory: DesignerSteps, rewards: Tensor) -> Tensor:
+        """The designer's advantages ``[T, B]`` on a trajectory, or on its decisions; fits the critic on the way.
 
         A^ID of eq. (5): GAE on R^ID with V_phi. Episodes cut by a time limit bootstrap, if there is a critic.
 

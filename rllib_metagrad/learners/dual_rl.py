@@ -6,6 +6,7 @@ import torch
 
 from rllib_metagrad.algorithms.config_rules import value_at
 from rllib_metagrad.core import losses
+from rllib_metagrad.core.decisions import decisions
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.designer_base import DesignerLearner
 
@@ -14,17 +15,14 @@ class DualRLLearner(DesignerLearner):
     """Maximises R^ID minus incentives paid, by policy gradient on its own actions (Yang et al. 2022, section 4.2)."""
 
     def designer_update(self, validation: Trajectory) -> None:
-        """A policy-gradient (or PPO) update on the designer's own actions of this trajectory."""
-        trajectory = validation
+        """A policy-gradient (or PPO) update on the designer's own decisions in this trajectory."""
         config = self.config
-        paid = self.designer.mechanism.incentives(trajectory.designer_output, trajectory).sum(-1)
-        advantages = self.designer_advantages(trajectory, trajectory.designer_rewards - paid)
-        weights = losses.weights_of(trajectory.stepped, self.reduction, dim=(0, 1))
-        states = trajectory.states[:-1].flatten(0, 1)
-        features = trajectory.action_features.flatten(0, 1)
-        actions, old = trajectory.designer_actions, trajectory.designer_log_probs
-        assert actions is not None
-        assert old is not None
+        paid = self.designer.mechanism.incentives(validation.designer_output, validation).sum(-1)
+        made = decisions(validation, validation.designer_rewards - paid)
+        advantages = self.designer_advantages(made, made.rewards)
+        weights = losses.weights_of(made.stepped, self.reduction, dim=(0, 1))
+        states, features = made.states[:-1].flatten(0, 1), made.features.flatten(0, 1)
+        actions, old = made.actions, made.log_probs
         for _ in range(config.designer_num_epochs):
             eta = self.eta.value.detach().requires_grad_()
             log_probs, entropy = self.designer.evaluate(eta, states, features, actions.flatten(0, 1))

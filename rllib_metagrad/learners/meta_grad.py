@@ -11,6 +11,7 @@ from torch import Tensor
 from rllib_metagrad.algorithms.config_rules import value_at
 from rllib_metagrad.core import losses, optimizers
 from rllib_metagrad.core.agent_update import AgentState, Look, Update, flatten_steps, look
+from rllib_metagrad.core.decisions import hold
 from rllib_metagrad.core.meta_gradient import Replica, replicate
 from rllib_metagrad.core.optimizers import OptimizerSettings
 from rllib_metagrad.core.trajectory import Trajectory
@@ -117,6 +118,11 @@ class MetaGradLearner(DesignerLearner):
 
     def incentive_outputs(self, eta: Tensor, trajectory: Trajectory) -> Tensor:
         """``mu_eta`` on a trajectory, ``[T, B, U]``, differentiable in eta."""
+        due = trajectory.designer_due
+        if due is not None:
+            states = trajectory.states[:-1][due]
+            decided = self.designer.outputs(eta, states, states.new_zeros(len(states), 0))
+            return hold(decided, due, trajectory.designer_output)
         t, b = trajectory.stepped.shape
         outputs: Tensor = self.designer.outputs(
             eta, trajectory.states[:-1].flatten(0, 1), trajectory.action_features.flatten(0, 1)

@@ -69,6 +69,7 @@ class Rules(NamedTuple):
     energy_cost: float
     equality_weight: float
     planner_objective: bool
+    for_networks: bool
 
 
 class Game(NamedTuple):

@@ -15,6 +15,7 @@ from env_wrappers.simultaneous import whole_number
 
 SCENARIO = "layout_from_file/simple_wood_and_stone"
 OBJECTIVES, TAXES, GENERATORS = ("welfare", "planner"), ("external", "us_federal", "free_market"), ("exact", "fast")
+OBSERVATIONS = ("original", "network")
 SKILLS = ("none", "pareto", "lognormal")
 RESOURCES = ("Stone", "Wood")
 BRACKETS = 7
@@ -129,6 +130,7 @@ class TwinConfig:
     annealing: tuple[float, float] | None
     objective: str
     exact: bool
+    for_networks: bool
 
     @property
     def prices(self) -> int:
@@ -163,6 +165,7 @@ def check_config(
     rate_cap_annealing: Any,
     objective: Any,
     rng: Any,
+    observations: Any,
 ) -> TwinConfig:
     """The checked configuration; None takes the default.
 
@@ -205,6 +208,7 @@ def check_config(
         annealing=None if rate_cap_annealing is None else _annealing(rate_cap_annealing),
         objective=_one_of(*OBJECTIVES)("objective", objective),
         exact=_one_of(*GENERATORS)("rng", rng) == "exact",
+        for_networks=_one_of(*OBSERVATIONS)("observations", observations) == "network",
     )
 
 

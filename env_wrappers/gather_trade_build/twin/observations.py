@@ -4,6 +4,9 @@ An agent's vector is a picture ``[V, V, 9]`` of what is around it and then the o
 view and one. Channels are the original's world-map (stone, wood, house, water, sources of stone and wood, inside the
 map) and world-idx_map (houses' owners and agents: 0 nobody, 1 itself, i + 2 agent i). The planner's vector is the
 picture of the map ``[H, W, 9]``, flat, and p0, p1, ... ``[8]`` each.
+
+For networks (``rules.for_networks``) small numbers are scaled up, houses' owners and agents become planes of zeros and
+ones (own houses, other agents), and the planner's vector has no picture.
 """
 
 from __future__ import annotations
@@ -62,6 +65,12 @@ def write_windows(rules: Rules, game: Game, out: np.ndarray, b: int, i: int) -> 
     canvas, length = game.canvas[b].reshape(-1), side * CHANNELS
     for row in range(side):
         copy_bytes(out, row * length, canvas, (first + row * rules.width) * CHANNELS, length * 4)
+    if rules.for_networks:
+        for k in range(side * side):
+            out[k * CHANNELS + OWNER] = out[k * CHANNELS + OWNER] == i + 2
+            out[k * CHANNELS + AGENT] = out[k * CHANNELS + AGENT] > 0
+        out[(side * side // 2) * CHANNELS + AGENT] = 0
+        return side * length
     out[(side * side // 2) * CHANNELS + AGENT] = 1
     if game.houses[b, i] > 0:
         for k in range(side * side):
@@ -71,9 +80,10 @@ def write_windows(rules: Rules, game: Game, out: np.ndarray, b: int, i: int) -> 
 
 
 @inlined
-def write_market(game: Game, shared: np.ndarray, net: np.ndarray, b: int) -> None:
+def write_market(rules: Rules, game: Game, shared: np.ndarray, net: np.ndarray, b: int) -> None:
     """What all see of the market, into ``shared`` ``[6 P + 2]``: asks, bids, sales by price; two mean prices."""
     n, prices = game.history.shape[2:]
+    unit = 0.1 if rules.for_networks else 0.01
     for resource in range(2):
         for p in range(prices):
             asks, bids, sales = np.float32(0), np.float32(0), 0.0
@@ -83,7 +93,7 @@ def write_market(game: Game, shared: np.ndarray, net: np.ndarray, b: int) -> Non
                 sales += game.history[b, resource, i, p]
             shared[resource * prices + p] = asks
             shared[(2 + resource) * prices + p] = bids
-            shared[(4 + resource) * prices + p] = sales * 0.01
+            shared[(4 + resource) * prices + p] = sales * unit
             net[p] = sales
         value = 0.0
         for p in range(prices):
@@ -138,9 +148,10 @@ def write_tax(rules: Rules, game: Game, out: np.ndarray, at: int, b: int) -> int
 @inlined
 def write_belongings(rules: Rules, game: Game, out: np.ndarray, at: int, b: int, i: int) -> None:
     """Coin, stone, wood, column, row."""
+    unit = 0.2 if rules.for_networks else 0.01
     out[at] = game.inventory[b, i, COIN] * 0.01
-    out[at + 1] = game.inventory[b, i, STONE] * 0.01
-    out[at + 2] = game.inventory[b, i, WOOD] * 0.01
+    out[at + 1] = game.inventory[b, i, STONE] * unit
+    out[at + 2] = game.inventory[b, i, WOOD] * unit
     cell = game.cells[b, i]
     out[at + 3] = (cell % rules.width - rules.border) / rules.columns
     out[at + 4] = (cell // rules.width - rules.border) / (len(rules.free) // rules.columns)
@@ -152,9 +163,11 @@ def write_planner(rules: Rules, game: Game, shared: np.ndarray, incomes: np.ndar
     n, prices = game.history.shape[2:]
     rows = len(rules.free) // rules.columns
     canvas, length = game.canvas[b].reshape(-1), rules.columns * CHANNELS
-    for row in range(rows):
-        copy_bytes(out, row * length, canvas, rules.free[row * rules.columns] * CHANNELS, length * 4)
-    at = rows * length
+    at = 0
+    if not rules.for_networks:
+        for row in range(rows):
+            copy_bytes(out, row * length, canvas, rules.free[row * rules.columns] * CHANNELS, length * 4)
+        at = rows * length
     for k in range(4 * prices):
         out[at + k] = shared[k]
     out[at + 4 * prices] = shared[6 * prices]
@@ -202,7 +215,7 @@ def observe(rules: Rules, game: Game, views: Views) -> None:
     n = game.cells.shape[1]
     shared, net, incomes = game.shared, game.net, game.incomes
     for b in range(len(game.t)):
-        write_market(game, shared, net, b)
+        write_market(rules, game, shared, net, b)
         for i in range(n):
             income = game.last_income[b, i] / rules.period
             k = i

@@ -54,6 +54,8 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         objective: what the designer earns: ``welfare``, productivity x equality after the step; or ``planner``, the
             change of the package's social welfare.
         rng: ``exact``, the original's Mersenne twister; or ``fast``, a plainer generator with the same distributions.
+        observations: ``original``, the package's numbers; or ``network``: scaled for networks, and none of the map for
+            the designer, see observations.py.
         autoreset: see :class:`VectorIncentiveEnv`.
 
     Attributes:
@@ -80,9 +82,11 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         rate_cap_annealing: Sequence[float] | None = None,
         objective: str = "welfare",
         rng: str = "exact",
+        observations: str = "original",
         autoreset: bool = False,
     ) -> None:
-        from env_wrappers.gather_trade_build.twin import arrays, kernel, observations
+        from env_wrappers.gather_trade_build.twin import arrays, kernel
+        from env_wrappers.gather_trade_build.twin import observations as views
         from env_wrappers.gather_trade_build.twin import rng as generators
 
         self.config = config = check_config(
@@ -97,11 +101,13 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             rate_cap_annealing,
             objective,
             rng,
+            observations,
         )
         self.name = NAME
         self.max_episode_steps = config.max_steps
         self.bracket_cutoffs = config.cutoffs
         self.mechanism_facts = {
+            "reads_designer_output": config.tax == "external",
             "bracket_cutoffs": tuple(config.cutoffs.tolist()),
             "isoelastic_eta": float(config.settings["isoelastic_eta"]),
             "energy_cost": float(config.settings["energy_cost"]),
@@ -109,16 +115,16 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         }
         n, view = config.num_agents, config.settings["mobile_agent_observation_range"]
         agents = tuple(f"agent_{i}" for i in range(n))
-        shape = (sum(observations.agent_sizes(view, config.prices, n)),)
+        shape = (sum(views.agent_sizes(view, config.prices, n)),)
         space = gym.spaces.Discrete(config.num_actions)
         self.observation_spaces = dict.fromkeys(agents, gym.spaces.Box(-np.inf, np.inf, shape, np.float32))
         self.action_spaces = dict.fromkeys(agents, space)
-        cells = len(config.rows) * len(config.rows[0])
+        cells = 0 if config.for_networks else len(config.rows) * len(config.rows[0])
         self.allocate(
             num_envs,
             agents,
             [AgentGroup(tuple(range(n)), shape, np.dtype(np.float32), space, masked=True)],
-            (sum(observations.planner_sizes(cells, config.prices, n)),),
+            (sum(views.planner_sizes(cells, config.prices, n)),),
             np.float32,
             TYPE_NAMES,
             len(TYPE_NAMES),
@@ -130,7 +136,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             },
             autoreset,
         )
-        self._kernel, self._observations = kernel, observations
+        self._kernel, self._observations = kernel, views
         self._rng = generators
         self._rules: Rules = make_rules(config)
         self.action_names = tuple(
@@ -142,7 +148,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         self._seed([secrets.randbits(32) for _ in range(self.num_envs)])
         own = {name: getattr(self, name) for name in arrays.Reports._fields if hasattr(self, name)}
         self._reports: Reports = arrays.Reports(**own, **self.context)
-        self._views = observations.Views(self.observations[0], self.state, np.asarray(self.action_masks[0]))
+        self._views = views.Views(self.observations[0], self.state, np.asarray(self.action_masks[0]))
         self._actions = np.zeros((self.num_envs, n), np.int64)
         # Not an episode that counts, but one in which a step before the first reset is possible.
         self._kernel.reset(self._rules, self._game, self.generators, self._reports, np.ones(self.num_envs, bool))
@@ -298,6 +304,7 @@ def make_rules(config: TwinConfig) -> Rules:
         energy_cost=float(settings["energy_cost"]),
         equality_weight=1 - settings["mixing_weight_gini_vs_coin"],
         planner_objective=config.objective == "planner",
+        for_networks=config.for_networks,
     )
 
 
