@@ -253,8 +253,8 @@ def make_designer(settings: DesignerSettings, spec: EnvSpec) -> Designer:
     shape = spec.state_shape
     if mechanism.read_by_environment and not spec.mechanism_facts.get("reads_designer_output"):
         raise ValueError(
-            f"mechanism {settings.mechanism!r} has nothing to decide in {spec.name}, whose env_config fixes it; leave it "
-            "to the designer (tax: external)"
+            f"mechanism {settings.mechanism!r} has nothing to decide in {spec.name}, whose env_config fixes it; "
+            "leave it to the designer (tax: external)"
         )
     # What the environment reads is decided before anybody has acted.
     features = 0 if mechanism.read_by_environment else spec.num_features
