@@ -32,7 +32,7 @@ class InForce:
     def before_step(self, eta: Tensor, greedy: bool) -> np.ndarray:
         """Asks the designer where its output is due; returns what the environment's step takes."""
         due = self.env.designer_due.copy()
-        row = {"designer_due": due}
+        row: dict[str, np.ndarray] = {"designer_due": due}
         if due.any():
             states = torch.from_numpy(self.env.state[due])
             step = self.designer.act(eta, states, states.new_zeros(len(states), 0), self.generator, greedy)
