@@ -41,6 +41,7 @@ from rllib_metagrad.core.agent_update import (
     make_batch,
     update,
 )
+from rllib_metagrad.core.losses import Evaluation
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
 
@@ -87,9 +88,10 @@ class Replica:
             pulled = self._pull_back_step(step, cotangent, first_cotangent, second_cotangent)
             through_theta, w, first_cotangent, second_cotangent = pulled
             batch = self.outcome.batch.take(index)
-            total = total + self._inner_product(step.theta, batch, w)
-            if j > 0:
-                cotangent = through_theta + self._hessian_vector_product(step.theta, batch, w)
+            share, curvature = self._along(step.theta, batch, w, curvature=j > 0)
+            total = total + share
+            if curvature is not None:
+                cotangent = through_theta + curvature
         return total
 
     def _pull_back_step(
@@ -123,42 +125,46 @@ class Replica:
         second_out = pulled[3] if len(pulled) > 2 and through_second else None
         return pulled[0], w, first_out, second_out
 
-    def _inner_product(self, theta: Tensor, batch: Batch, w: Tensor) -> Tensor:
-        """``<g(eta), w>`` up to terms without eta: linear in ``A(eta)`` and ``R(eta)``, with constant coefficients."""
+    def _along(self, theta: Tensor, batch: Batch, w: Tensor, curvature: bool) -> tuple[Tensor, Tensor | None]:
+        """What one step's loss does along ``w``: ``<g(eta), w>`` and, if asked for, ``H w``, summed over learners.
+
+        The first is given up to terms without eta: linear in ``A(eta)`` and ``R(eta)``, with constant coefficients.
+        Both come from one pass with tangents, the second by forward mode over reverse mode.
+        """
         settings, policy = self.settings, self.policy
+        moved = settings.loss != "pg" and policy.has_critic
+        moved = moved and (policy.shares_trunk or bool(w[:, policy.critic_only].any()))
         weights = losses.weights_of(batch.active, self.reduction)
-        with torch.no_grad(), forward_ad.dual_level():
-            dual = forward_ad.make_dual(theta, w)
-            log_probs, derivative = forward_ad.unpack_dual(
-                policy.log_probs(dual, batch.observations, batch.actions, batch.masks, self.epsilon)
-            )
-            slope = losses.policy_loss_slope(
-                settings.loss, log_probs, batch.old_log_probs, batch.advantages.detach(), settings.clip_param
-            )
-            coefficients = weights * slope * _or_zero(derivative, log_probs)
-        total = -(coefficients * batch.advantages).sum()
-        critic_moves = settings.loss != "pg" and policy.has_critic
-        if critic_moves and (policy.shares_trunk or bool(w[:, policy.critic_only].any())):
-            with torch.no_grad(), forward_ad.dual_level():
-                dual = forward_ad.make_dual(theta, w)
-                values, derivative = forward_ad.unpack_dual(policy.values(dual, batch.observations))
-                coefficients = settings.vf_coeff * weights * _or_zero(derivative, values)
-            total = total - (coefficients * batch.value_targets).sum()
-        return total
-
-    def _hessian_vector_product(self, theta: Tensor, batch: Batch, w: Tensor) -> Tensor:
-        """``H w`` of the agents' loss, summed over learners."""
-        leaf = theta.detach().requires_grad_()
-        seen = self.policy.evaluate(leaf, batch.observations, batch.actions, batch.masks, self.epsilon)
-        share, _ = loss(seen, batch.detach(), self.settings, self.reduction)
-        (grad,) = torch.autograd.grad(share, leaf, create_graph=True)
-        (product,) = torch.autograd.grad((grad * w).sum(), leaf)
-        return self.reduction.sum(product)
+        product = None
+        with forward_ad.dual_level(), torch.set_grad_enabled(curvature):
+            dual = forward_ad.make_dual(theta.detach().requires_grad_(curvature), w)
+            if curvature or moved:
+                seen = policy.evaluate(dual, batch.observations, batch.actions, batch.masks, self.epsilon)
+            else:
+                log_probs = policy.log_probs(dual, batch.observations, batch.actions, batch.masks, self.epsilon)
+                seen = Evaluation(log_probs, log_probs, None)
+            log_probs, log_probs_along = _unpack(seen.log_probs)
+            if moved:
+                assert seen.values is not None
+                values_along = _unpack(seen.values)[1]
+            if curvature:
+                share, _ = loss(seen, batch.detach(), settings, self.reduction)
+                (grad,) = torch.autograd.grad(share, dual)
+                product = self.reduction.sum(_unpack(grad)[1])
+        slope = losses.policy_loss_slope(
+            settings.loss, log_probs, batch.old_log_probs, batch.advantages.detach(), settings.clip_param
+        )
+        total = -(weights * slope * log_probs_along * batch.advantages).sum()
+        if moved:
+            total = total - (settings.vf_coeff * weights * values_along * batch.value_targets).sum()
+        return total, product
 
 
-def _or_zero(derivative: Tensor | None, primal: Tensor) -> Tensor:
-    """Forward mode gives None where nothing depends on the direction."""
-    return torch.zeros_like(primal) if derivative is None else derivative
+def _unpack(dual: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and tangent, both constants; forward mode gives no tangent where nothing depends on the direction."""
+    primal, tangent = forward_ad.unpack_dual(dual)
+    primal = primal.detach()
+    return primal, torch.zeros_like(primal) if tangent is None else tangent.detach()
 
 
 def replicate(
