@@ -78,6 +78,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         "agent_loss": rules.choice("pg", "actor_critic", "ppo"),
         "agent_optimizer": rules.choice("sgd", "adam", "adam_full"),
         "agent_lr": rules.schedule(0),
+        "agent_reward_scale": rules.number(0, above=True),
         "agent_betas": rules.BETAS,
         "agent_eps": rules.number(0, above=True),
         "agent_eps_root": rules.number(0, none=True),
@@ -121,6 +122,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         self.agent_loss = "pg"
         self.agent_optimizer = "sgd"
         self.agent_lr: Any = 1e-2
+        self.agent_reward_scale = 1.0
         self.agent_betas = (0.9, 0.999)
         self.agent_eps = 1e-8
         self.agent_eps_root: float | None = None
@@ -304,6 +306,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
             mean_baseline=self.agent_mean_baseline,
             normalize_advantages=self.agent_normalize_advantages,
             target_tau=self.agent_target_tau,
+            reward_scale=self.agent_reward_scale,
         )
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:

@@ -18,6 +18,7 @@ class LearningDesignerConfig(IncentiveDesignConfig):
         **IncentiveDesignConfig.RULES,
         "designer_loss": rules.choice("reinforce", "ppo"),
         "designer_lr": rules.schedule(0),
+        "designer_reward_scale": rules.number(0, above=True),
         "designer_betas": rules.BETAS,
         "designer_eps": rules.number(0, above=True),
         "designer_grad_clip": rules.number(0, above=True, none=True),
@@ -35,6 +36,7 @@ class LearningDesignerConfig(IncentiveDesignConfig):
         super().__init__(algo_class=algo_class)
         self.designer_loss = "reinforce"
         self.designer_lr: Any = 1e-3
+        self.designer_reward_scale = 1.0
         self.designer_betas = (0.9, 0.999)
         self.designer_eps = 1e-8
         self.designer_grad_clip: float | None = None

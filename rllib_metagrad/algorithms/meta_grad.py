@@ -32,6 +32,7 @@ class MetaGradConfig(LearningDesignerConfig):
     RULES: Mapping[str, Rule] = {
         **LearningDesignerConfig.RULES,
         "pipelined": rules.BOOL,
+        "designer_interval": rules.integer(1),
         "meta_gradient": rules.choice("mixed", "unrolled"),
         "agent_model": rules.choice("oracle", "cloned"),
         "cloning_lr": rules.number(0, above=True),
@@ -46,6 +47,7 @@ class MetaGradConfig(LearningDesignerConfig):
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or MetaGrad)
         self.pipelined = True
+        self.designer_interval = 1
         self.meta_gradient = "mixed"
         self.agent_model = "oracle"
         self.cloning_lr = 1e-2

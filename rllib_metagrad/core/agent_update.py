@@ -82,6 +82,7 @@ class AgentSettings:
             ``pg``, which has no critic.
         normalize_advantages: centre and scale them over the batch, for each policy.
         target_tau: share of the new parameters in the target critic's moving average; None for no target.
+        reward_scale: factor on all rewards, so that the critic's targets have a network's size.
     """
 
     loss: AgentLoss = "pg"
@@ -97,6 +98,7 @@ class AgentSettings:
     mean_baseline: bool = False
     normalize_advantages: bool = False
     target_tau: float | None = None
+    reward_scale: float = 1.0
 
     def lr_scale(self, policy: Policy) -> Tensor | None:
         """Factors on the learning rate, ``[D]`` or ``[P, D]``: the critic's own rate, zero for frozen policies."""
@@ -243,7 +245,7 @@ def make_batch(
     active = group.select(trajectory.active)
     terminated, truncated = group.select(trajectory.terminated), group.select(trajectory.truncated)
     advantages, targets = advantages_and_targets(
-        group.select(rewards).transpose(0, 1),
+        settings.reward_scale * group.select(rewards).transpose(0, 1),
         None if values is None else values.transpose(0, 1),
         terminated.transpose(0, 1),
         truncated.transpose(0, 1),

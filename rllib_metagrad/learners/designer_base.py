@@ -66,14 +66,15 @@ class DesignerLearner(IncentiveLearner):
                     values = self._values(self.phi_target, trajectory.states)
         gamma = self.config.gamma if self.config.designer_gamma is None else self.config.designer_gamma
         advantages, targets = advantages_and_targets(
-            rewards,
+            self.config.designer_reward_scale * rewards,
             values,
             trajectory.over_terminated,
             trajectory.over & ~trajectory.over_terminated,
             gamma,
             self.config.designer_lambda,
         )
-        self.log(("designer", "return"), self.reduction.sum((weights * targets).sum()))
+        unscaled = targets.detach() / self.config.designer_reward_scale
+        self.log(("designer", "return"), self.reduction.sum((weights * unscaled).sum()))
         if fitted is not None:
             self._fit_critic(phi, fitted[:-1] - targets, weights)
         if self.config.designer_baseline == "mean":

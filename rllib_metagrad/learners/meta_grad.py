@@ -43,6 +43,7 @@ class MetaGradLearner(DesignerLearner):
         """Adds the cost's own optimiser state and, with ``agent_model: cloned``, the surrogate policies."""
         super().build_designer()
         self.cost_optimizer = self._parameter(torch.zeros_like(self.eta.value)).optimizer
+        self.looked_at, self._replica_due = 0, True
         self.clones: list[AgentState] | None = None
         if self.config.agent_model == "cloned":
             settings = self.config.agent_settings(0)
@@ -57,7 +58,7 @@ class MetaGradLearner(DesignerLearner):
     def designer_update(self, validation: Trajectory) -> None:
         """One designer step on the validation trajectory of the last agents' update (Algorithm 1, line 7)."""
         advantages = self.designer_advantages(validation, validation.designer_rewards)
-        if self.last_update is None:
+        if self.last_update is None or not self._is_due():
             return
         past = self.last_update
         if self.clones is not None:
@@ -68,14 +69,20 @@ class MetaGradLearner(DesignerLearner):
             eta = past.eta + (self.eta.value - start)
             outcomes = past.outcomes if epoch == 0 else None
             gradient = self.eta_gradient(past, eta, validation, advantages, outcomes)
-            if epoch == 0 and self._reporting and self.clones is None:
+            if epoch == 0 and self._replica_due and self.clones is None:
                 self._log_replica(past)
+                self._replica_due = False
             if not self._descend(gradient):
                 return
         if self.clones is not None:
             self.clones = [
                 AgentState(r.theta_hat, r.outcome.state.optimizer, r.outcome.state.target) for r in gradient.replicas
             ]
+
+    def _is_due(self) -> bool:
+        """Whether the designer looks through this one of the agents' updates, see ``designer_interval``."""
+        self.looked_at = (self.looked_at + 1) % self.config.designer_interval
+        return self.looked_at == 0
 
     def eta_gradient(
         self,
@@ -198,6 +205,11 @@ class MetaGradLearner(DesignerLearner):
         self.log(("designer", "cost"), gradient.cost_value)
         return True
 
+    def report(self) -> Any:
+        """See the base class; the next iteration's first replica is compared again."""
+        self._replica_due = True
+        return super().report()
+
     def _log_replica(self, past: AgentsUpdate) -> None:
         """The invariant: the replica IS the update that the agents made. Its gap is rounding.
 
@@ -250,12 +262,18 @@ class MetaGradLearner(DesignerLearner):
 
     def get_own_state(self) -> dict[str, Any]:
         """Adds the cost's optimiser and the clones."""
-        return {**super().get_own_state(), "cost_optimizer": self.cost_optimizer, "clones": self.clones}
+        return {
+            **super().get_own_state(),
+            "cost_optimizer": self.cost_optimizer,
+            "clones": self.clones,
+            "looked_at": self.looked_at,
+        }
 
     def set_own_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_own_state`."""
         super().set_own_state(state)
         self.cost_optimizer, self.clones = state["cost_optimizer"], state["clones"]
+        self.looked_at = state["looked_at"]
 
 
 class AMDLearner(MetaGradLearner):
@@ -269,6 +287,8 @@ class AMDLearner(MetaGradLearner):
     def designer_update(self, validation: Trajectory) -> None:
         """One planner step on the trajectory that agents are about to learn from."""
         advantages = self.designer_advantages(validation, validation.designer_rewards)
+        if not self._is_due():
+            return
         settings = self.config.agent_settings(self._env_steps)
         plain = replace(settings, optimizer=OptimizerSettings("sgd", lr=settings.optimizer.lr), num_epochs=1)
         anticipated = AgentsUpdate(validation, tuple(self.agents), self.eta.value, plain, ([None],) * len(self.stacks))
