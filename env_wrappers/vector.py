@@ -142,6 +142,9 @@ class VectorIncentiveEnv(ABC):
                 which ``designer_due`` is False are not read. None leaves what was set before.
         """
 
+    def end_schedules(self) -> None:  # noqa: B027 - optional: most have none
+        """Puts what changes with the number of finished episodes (annealed caps) at its end, for evaluation."""
+
     def get_state(self) -> dict[str, Any]:
         """All that exact resume needs."""
         raise NotImplementedError(f"{self.name} cannot be saved in the middle of an episode")

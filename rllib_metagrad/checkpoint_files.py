@@ -82,3 +82,15 @@ def check_whole(folder: pathlib.Path) -> None:
     missing = missing_from(folder)
     if missing is not None:
         raise IncompleteCheckpointError(f"{folder} is no whole checkpoint: {missing} is missing; use an earlier one")
+
+
+def policies_of_checkpoint(path: pathlib.Path) -> pathlib.Path:
+    """The folder in which a checkpoint holds its policies, one folder each.
+
+    Raises:
+        ValueError: if ``path`` is no checkpoint of a run.
+    """
+    folder = path.expanduser() / "learner_group" / "learner" / "rl_module"
+    if not folder.is_dir():
+        raise ValueError(f"agents_checkpoint: {path} is no checkpoint of a run (there is no {folder})")
+    return folder

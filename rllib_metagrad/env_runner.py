@@ -113,6 +113,8 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         if self.worker_index == 0 and self.num_workers > 0:
             num_envs = 1
         self.env = build_env(self.config, num_envs, self._env_creator, self.worker_index)
+        if self.config.in_evaluation:
+            self.env.end_schedules()
         self._call_back("on_environment_created", env=self.env, env_context=self.config.env_config)
         self._needs_reset = True
 
@@ -285,7 +287,9 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """Names of the designer's outputs: action types, agents, or numbers."""
+        """Names of the designer's outputs: the mechanism's, action types, agents, or numbers."""
+        if self.designer.mechanism.output_names is not None:
+            return self.designer.mechanism.output_names
         count = self.designer.mechanism.num_outputs
         for names in (self.spec.action_type_names, self.spec.possible_agents):
             if len(names) == count:

@@ -85,6 +85,7 @@ def _make_runner(
 ) -> IncentiveEnvRunner:
     """A runner of its own, with the algorithm's weights."""
     config = copy.deepcopy(algorithm.config).copy(copy_frozen=False)
+    config.in_evaluation = True
     config.num_env_runners = 0
     config.num_envs_per_env_runner = num_envs
     config.seed = seed

@@ -11,6 +11,7 @@ import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     EVALUATION_RESULTS,
@@ -20,9 +21,10 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
-from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, written_aside
+from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, policies_of_checkpoint, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
 from rllib_metagrad.learners.base import NonFiniteError
+from rllib_metagrad.modules.rl_modules import DESIGNER
 
 logger = logging.getLogger("ray.rllib")
 
@@ -46,6 +48,25 @@ class IncentiveDesign(Algorithm):
         self._num_stale = 0
         self._cpu_mark = time.process_time()
         super().setup(config)
+        if self.config.agents_checkpoint is not None:
+            self._take_agents(pathlib.Path(self.config.agents_checkpoint))
+
+    def _take_agents(self, path: pathlib.Path) -> None:
+        """Starts agents with the parameters of a checkpoint, whatever algorithm wrote it; the designer starts anew.
+
+        Raises:
+            ValueError: if there is no such checkpoint, or it lacks one of the policies.
+        """
+        folder = policies_of_checkpoint(path)
+        for policy_id in (name for stack in self.env_runner.stacks for name in stack.policy_ids):
+            if not (folder / policy_id).is_dir():
+                there = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name != DESIGNER))
+                raise ValueError(f"agents_checkpoint: {path} has no policy {policy_id!r}, but {there}")
+            state = RLModule.from_checkpoint(folder / policy_id).get_state()
+            self.learner_group.foreach_learner(
+                lambda learner, name=policy_id, state=state: learner.module[name].set_state(state)
+            )
+        self.sync_weights()
 
     def training_step(self) -> None:
         """``num_updates_per_iteration`` times: sample, update designer and agents, sync weights."""

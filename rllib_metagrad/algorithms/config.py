@@ -8,6 +8,7 @@ docs/configuration.md lists all of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import gymnasium as gym
@@ -22,6 +23,7 @@ from ray.rllib.utils import force_list
 
 from rllib_metagrad.algorithms import config_rules as rules
 from rllib_metagrad.algorithms.config_rules import Rule, value_at
+from rllib_metagrad.checkpoint_files import policies_of_checkpoint
 from rllib_metagrad.core.agent_update import AgentSettings
 from rllib_metagrad.core.optimizers import OptimizerSettings
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
@@ -74,6 +76,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         "bootstrap_truncated": rules.BOOL,
         "mechanism": rules.OPTIONAL_NAME,
         "mechanism_config": rules.DICT,
+        "agents_checkpoint": rules.OPTIONAL_NAME,
         "nan_policy": rules.choice("error", "skip"),
         "agent_loss": rules.choice("pg", "actor_critic", "ppo"),
         "agent_optimizer": rules.choice("sgd", "adam", "adam_full"),
@@ -117,6 +120,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         self.bootstrap_truncated = True
         self.mechanism: str | None = None
         self.mechanism_config: dict[str, Any] = {}
+        self.agents_checkpoint: str | None = None
         self.nan_policy = "error"
 
         self.agent_loss = "pg"
@@ -204,6 +208,8 @@ class IncentiveDesignConfig(AlgorithmConfig):
             raise ValueError(f"batch_mode must be complete_episodes or truncate_episodes, got {self.batch_mode!r}")
         for key in ("num_envs_per_env_runner", "num_env_runners", "num_learners"):
             rules.integer(1 if key == "num_envs_per_env_runner" else 0).check(key, getattr(self, key))
+        if self.agents_checkpoint is not None:
+            policies_of_checkpoint(Path(self.agents_checkpoint))
         self._validate_callbacks()
         envs = self.num_envs_per_env_runner * max(1, self.num_env_runners)
         if self.num_learners > 1 and envs % self.num_learners:

@@ -33,6 +33,7 @@ class MetaGradConfig(LearningDesignerConfig):
         **LearningDesignerConfig.RULES,
         "pipelined": rules.BOOL,
         "designer_interval": rules.integer(1),
+        "designer_direct_coeff": rules.schedule(0),
         "meta_gradient": rules.choice("mixed", "unrolled"),
         "agent_model": rules.choice("oracle", "cloned"),
         "cloning_lr": rules.number(0, above=True),
@@ -48,6 +49,7 @@ class MetaGradConfig(LearningDesignerConfig):
         super().__init__(algo_class=algo_class or MetaGrad)
         self.pipelined = True
         self.designer_interval = 1
+        self.designer_direct_coeff: Any = 0.0
         self.meta_gradient = "mixed"
         self.agent_model = "oracle"
         self.cloning_lr = 1e-2

@@ -30,6 +30,8 @@ class DesignerLearner(IncentiveLearner):
         self.critic: DesignerCritic | None = None
         self.phi: Parameter | None = None
         self.phi_target: Tensor | None = None
+        # What a unit of R^ID is in the last advantages.
+        self.reward_scale = 1.0
         if settings is not None:
             self.critic = DesignerCritic(self.env_spec.state_shape, settings)
             self.phi = self._parameter(self.critic.parameters.initialize(1, self.generator))
@@ -80,8 +82,12 @@ class DesignerLearner(IncentiveLearner):
         if self.config.designer_baseline == "mean":
             at_t = losses.weights_of(trajectory.stepped, self.reduction, dim=1)
             advantages = losses.centre(advantages, at_t, self.reduction, dim=1)
+        self.reward_scale = self.config.designer_reward_scale
         if self.config.designer_normalize_advantages:
+            raw = losses.centre(advantages, weights, self.reduction, dim=(0, 1))
+            variance = self.reduction.sum((weights * raw * raw).sum())
             advantages = losses.normalize(advantages, weights, self.reduction, dim=(0, 1))
+            self.reward_scale = self.reward_scale / (float(torch.sqrt(variance)) + 1e-8)
         return advantages.detach()
 
     def _values(self, phi: Tensor, states: Tensor) -> Tensor:

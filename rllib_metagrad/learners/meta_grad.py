@@ -24,7 +24,7 @@ class EtaGradient:
     """Gradients with respect to eta ``[1, D]``, summed over learners, and the replicas they came through.
 
     Attributes:
-        meta: first term of eq. (4).
+        meta: first term of eq. (4), with the direct effect of ``designer_direct_coeff``.
         cost: gradient of psi; None if nobody asked.
         cost_value: psi.
         replicas: of the agents' update, one a stack.
@@ -113,10 +113,29 @@ class MetaGradLearner(DesignerLearner):
         per_step = (self.designer.mechanism.incentives(outputs, tau) if realised else outputs).sum(-1)
         cost = losses.incentive_cost(per_step, tau.stepped, tau.over, self.config.gamma, self.reduction)
         (meta,) = torch.autograd.grad(through_agents, eta, retain_graph=True)
+        meta = meta + self._direct_gradient(outputs, tau, eta)
         of_cost = None
         if self._cost_matters():
             of_cost = self.reduction.sum(torch.autograd.grad(cost, eta)[0])
         return EtaGradient(self.reduction.sum(meta), of_cost, self.reduction.sum(cost.detach()), replicas)
+
+    def _direct_gradient(self, outputs: Tensor, tau: Trajectory, eta: Tensor) -> Tensor:
+        """This learner's share of the gradient of minus the mean R^ID at fixed actions, weighted.
+
+        Where outputs move what R^ID is made of (taxes that are redistributed), its derivative has a term that eq. (4)
+        leaves out: their effect before anybody has learned. It is in the units of the advantages.
+        """
+        weight = value_at(self.config.designer_direct_coeff, self._env_steps)
+        if weight == 0:
+            return torch.zeros_like(eta)
+        rewards = self.designer.mechanism.designer_rewards(outputs, tau)
+        weights = losses.weights_of(tau.stepped, self.reduction, dim=(0, 1))
+        loss = -weight * self.reward_scale * (weights * rewards).sum()
+        if not loss.requires_grad:
+            return torch.zeros_like(eta)
+        (gradient,) = torch.autograd.grad(loss, eta, retain_graph=True)
+        self.log(("designer", "direct_gradient_norm"), self.reduction.sum(gradient).norm())
+        return gradient
 
     def _cost_matters(self) -> bool:
         """Whether psi's gradient is used or reported; else a pass through the incentive function is saved."""

@@ -27,10 +27,12 @@ class Mechanism(ABC):
         num_outputs: U, outputs of the incentive function at a step.
         read_by_environment: the environment's own dynamics depend on the output (a tax that moves coin). The designer
             is then asked before the step that reads it, from the state alone, and not once a step.
+        output_names: of the outputs, for reports; None where they belong to action types or agents.
     """
 
     num_outputs: int
     read_by_environment = False
+    output_names: tuple[str, ...] | None = None
 
     @abstractmethod
     def squash(self, raw: Tensor) -> Tensor:
@@ -47,6 +49,13 @@ class Mechanism(ABC):
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """Agents' rewards ``[T, B, N]`` under ``output``."""
         return trajectory.rewards + self.incentives(output, trajectory)
+
+    def designer_rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
+        """R^ID ``[T, B]`` had ``output`` been in force and everybody acted as they did: its direct effect.
+
+        Additive incentives have none. Those that move what R^ID is made of override this.
+        """
+        return trajectory.designer_rewards
 
     def to_environment(self, output: Tensor) -> Tensor:
         """What the environment's step takes, ``[B, ...]``, of outputs ``[B, U]``; for those that it reads."""

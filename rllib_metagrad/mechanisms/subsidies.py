@@ -35,6 +35,7 @@ class HouseSubsidy(BoundedIncentives):
         super().__init__(1, scale, squash)
         if not isinstance(financed, bool):
             raise ValueError(f"mechanism_config financed must be true or false, got {financed!r}")
+        self.output_names = ("house",)
         self.house, self.financed = house_action_type, financed
 
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:

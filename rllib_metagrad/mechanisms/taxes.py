@@ -55,6 +55,14 @@ def isoelastic_utility(coin: Tensor, labor: Tensor, eta: float, energy_cost: flo
     return (coin.clamp(min=_LEAST_COIN) ** (1 - eta) - 1) / (1 - eta) - energy_cost * labor
 
 
+def productivity_times_equality(coin: Tensor) -> Tensor:
+    """``sum C * (1 - gini)``, with the Gini index normalised to [0, 1]: welfare of a step, of coin ``[..., N]``."""
+    n = coin.shape[-1]
+    gaps = (coin.unsqueeze(-1) - coin.unsqueeze(-2)).abs().sum((-1, -2))
+    total = coin.sum(-1)
+    return total - gaps / (2 * n) * (n / (n - 1))
+
+
 class BracketedTax(BoundedIncentives):
     """The designer's outputs are the marginal rates of the environment's brackets.
 
@@ -81,6 +89,7 @@ class BracketedTax(BoundedIncentives):
         super().__init__(len(bracket_cutoffs), scale, squash)
         if self.scale > 1:
             raise ValueError(f"mechanism_config scale must be a tax rate <= 1, got {scale!r}")
+        self.output_names = tuple(f"bracket_{k}" for k in range(len(bracket_cutoffs)))
         self.cutoffs = torch.tensor(bracket_cutoffs)
         self.eta, self.energy_cost = isoelastic_eta, energy_cost
 
@@ -109,6 +118,20 @@ class BracketedTax(BoundedIncentives):
         levied = (context["tax_day"] > 0).unsqueeze(-1) & trajectory.active
         return torch.where(levied, utility - context["previous_utility"], trajectory.rewards)
 
+    def designer_rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
+        """Productivity x equality after the taxes of these rates, and of all before in the episode (or fragment)."""
+        context = trajectory.context
+        now = self.incentives(output, trajectory)
+        # Coin that other taxes would have left stays where it is until the end of the episode.
+        carried = (now - self.incentives(trajectory.designer_output, trajectory)).cumsum(0)
+        before = torch.cat([torch.zeros_like(carried[:1]), carried[:-1]])
+        rows = torch.arange(1, len(before), device=before.device).unsqueeze(1)
+        start = torch.zeros(before.shape[:2], dtype=torch.int64, device=before.device)
+        start[1:] = torch.where(trajectory.over[:-1], rows, 0).cummax(0).values
+        before = before - before.gather(0, start.unsqueeze(-1).expand_as(before))
+        welfare = productivity_times_equality(context["coin"] + context["escrow_coin"] + before + now)
+        return torch.where(trajectory.stepped, welfare, trajectory.designer_rewards)
+
 
 class LinearTax(BracketedTax):
     """One rate for all income: :class:`BracketedTax` with equal rates and one output."""
@@ -116,6 +139,7 @@ class LinearTax(BracketedTax):
     def __init__(self, num_agents: int, num_action_types: int, **arguments: Any) -> None:
         super().__init__(num_agents, num_action_types, **arguments)
         self.num_outputs = 1
+        self.output_names = ("income",)
 
     def rates(self, output: Tensor) -> Tensor:
         """The same rate in all brackets."""

@@ -182,3 +182,46 @@ def test_plain_generator_has_the_same_rates() -> None:
         grown[rng] = env._game.canvas[:, :, :2].sum() / (200 * 35)
     assert abs(grown["exact"] - 0.05) < 0.01
     assert abs(grown["fast"] - 0.05) < 0.01
+
+
+def test_observations_for_networks_are_the_original_ones_rescaled() -> None:
+    """Same game; planes of zeros and ones, stone and wood x 20, histories x 10, no map for the designer."""
+    both = [VectorGatherTradeBuild(4, observations=kind) for kind in ("original", "network")]
+    rng = np.random.default_rng(0)
+    for env in both:
+        env.reset(1)
+    for _ in range(60):
+        masks = np.asarray(both[0].action_masks[0])
+        actions = np.argmax(rng.random(masks.shape) * masks, -1)
+        for env in both:
+            env.step([actions])
+        original, scaled = (env.observations[0] for env in both)
+        picture, planes = (x[..., :1089].reshape(4, 4, 121, 9) for x in (original, scaled))
+        assert np.array_equal(picture[..., :7], planes[..., :7])
+        assert np.array_equal(planes[..., 7], picture[..., 7] == 1)
+        assert np.array_equal(planes[..., 8], picture[..., 8] > 1)
+        factors = np.ones(136)
+        factors[92:114] = 10
+        factors[132:134] = 20
+        np.testing.assert_allclose(original[..., 1089:] * factors, scaled[..., 1089:], rtol=1e-6)
+        factors = np.ones(118)
+        factors[46:68] = 10
+        for agent in range(4):
+            factors[86 + 8 * agent + 4 : 86 + 8 * agent + 6] = 20
+        np.testing.assert_allclose(both[0].state[:, 2025:] * factors, both[1].state, rtol=1e-6)
+        assert np.array_equal(both[0].rewards, both[1].rewards)
+    assert both[0].houses.sum() > 0
+    assert planes[..., 7].any()
+    assert planes[..., 8].any()
+
+
+def test_schedules_end_for_evaluation() -> None:
+    env = VectorGatherTradeBuild(2, **SMALL, rate_cap_annealing=[-10, 0.01])
+    rates = np.full((2, 7), 0.8)
+    env.reset(0)
+    env.step(random_actions(env, np.random.default_rng(0)), rates)
+    np.testing.assert_allclose(env.context["rates"], 0.1, rtol=1e-6)
+    env.end_schedules()
+    env.reset(0)
+    env.step(random_actions(env, np.random.default_rng(0)), rates)
+    np.testing.assert_allclose(env.context["rates"], 0.8, rtol=1e-6)

@@ -35,7 +35,12 @@ def play(
         active = env.active.copy()
         env.step([actions], None if rates is None else output)
         arrays = {key: values.copy() for key, values in env.context.items()}
-        arrays |= {"rewards": env.rewards.copy(), "types": env.action_types.copy(), "active": active}
+        arrays |= {
+            "welfare": env.designer_reward.copy(),
+            "rewards": env.rewards.copy(),
+            "types": env.action_types.copy(),
+            "active": active,
+        }
         rows.append({**arrays, "output": output.copy()})
     columns = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
     shape = columns["rewards"].shape
@@ -49,7 +54,7 @@ def play(
         active=columns["active"],
         terminated=never,
         truncated=never,
-        designer_rewards=one,
+        designer_rewards=columns["welfare"],
         stepped=~never[..., 0],
         over=never[..., 0],
         over_terminated=never[..., 0],

@@ -127,6 +127,44 @@ def test_gradient_is_the_finite_difference() -> None:
             torch.testing.assert_close(gradient[:, b, k], numeric, atol=1e-6, rtol=1e-5)
 
 
+def test_welfare_at_the_rates_in_force_is_the_environments() -> None:
+    env, played = play(32, np.random.default_rng(1).random((10, 32, 7)), 3)
+    welfare = mechanism_of(env).designer_rewards(played.designer_output, played)
+    torch.testing.assert_close(welfare, played.designer_rewards, atol=2e-3, rtol=1e-5)
+
+
+def test_welfare_at_other_rates_by_hand() -> None:
+    """Everybody keeps what other taxes of the first tax day would have left, to the end of the episode."""
+    env, played = play(3, np.full((10, 3, 7), 0.5), 3)
+    mechanism, trajectory = mechanism_of(env), double(played)
+    output = trajectory.designer_output.clone()
+    output[:10] = 0.0
+    welfare = mechanism.designer_rewards(output, trajectory)
+    context = trajectory.context
+    net = mechanism.incentives(trajectory.designer_output, trajectory)
+    for t in (8, 9, 25, 99):
+        coin = context["coin"][t] + context["escrow_coin"][t] + net[t] - (net[9] if t >= 9 else 0)
+        for b in range(3):
+            gaps = sum(abs(x - y) for x in coin[b] for y in coin[b])
+            gini = gaps / (2 * 4 * coin[b].sum()) / 0.75
+            torch.testing.assert_close(welfare[t, b], coin[b].sum() * (1 - gini))
+
+
+def test_welfare_starts_anew_with_an_episode() -> None:
+    env, played = play(2, np.full((10, 2, 7), 0.5), 3)
+    mechanism, over = mechanism_of(env), played.over.clone()
+    over[49] = True
+    cut = replace(played, over=over)
+    output = torch.zeros_like(played.designer_output)
+    whole, halves = (mechanism.designer_rewards(output, trajectory) for trajectory in (played, cut))
+    assert torch.equal(whole[:50], halves[:50])
+    second = replace(played, **{k: getattr(played, k)[50:] for k in ("designer_output", "active", "stepped", "over")})
+    second = replace(second, context={k: v[50:] for k, v in played.context.items()})
+    second = replace(second, designer_rewards=played.designer_rewards[50:])
+    torch.testing.assert_close(halves[50:], mechanism.designer_rewards(output[50:], second), atol=1e-3, rtol=1e-5)
+    assert (whole[60:] - halves[60:]).abs().max() > 0.1
+
+
 def test_nothing_above_the_cap_has_a_gradient() -> None:
     env, played = play(4, np.full((10, 4, 7), 0.9), 3, rate_cap_annealing=[-1.0, 0.3])
     output = played.designer_output.clone().requires_grad_()

@@ -204,6 +204,12 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             raise ValueError(f"{NAME}: tax rates must be between 0 and 1, got {due[~good][0]}")
         return due
 
+    def end_schedules(self) -> None:
+        """No cap on rates any more."""
+        if self.config.annealing is not None:
+            warmup, slope = self.config.annealing
+            self._game.episodes[:] = max(0, int(np.ceil(warmup + 1 / slope)))
+
     def get_state(self) -> dict[str, Any]:
         """See the base class."""
         saved = {k: v.copy() for k, v in self._game._asdict().items() if k not in _SCRATCH}
