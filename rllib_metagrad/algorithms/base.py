@@ -46,6 +46,7 @@ class IncentiveDesign(Algorithm):
         """Called by RLlib; validates first, so that a wrong config fails with its own message."""
         self._env_steps_sampled = 0
         self._num_stale = 0
+        self._seconds = dict.fromkeys(("sample", "update", "sync_weights"), 0.0)
         self._cpu_mark = time.process_time()
         super().setup(config)
         if self.config.agents_checkpoint is not None:
@@ -70,7 +71,7 @@ class IncentiveDesign(Algorithm):
 
     def training_step(self) -> None:
         """``num_updates_per_iteration`` times: sample, update designer and agents, sync weights."""
-        self._seconds = {"sample": 0.0, "update": 0.0, "sync_weights": 0.0}
+        self._seconds = dict.fromkeys(self._seconds, 0.0)
         updates = self.config.num_updates_per_iteration
         for i in range(updates):
             self.one_update(report=i == updates - 1)

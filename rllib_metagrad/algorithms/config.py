@@ -185,6 +185,10 @@ class IncentiveDesignConfig(AlgorithmConfig):
         super().update_from_dict(config_dict)
         return self
 
+    def get_state(self) -> dict[str, Any]:
+        """As RLlib's, which leaves out whatever equals -1: its mark of a deprecated setting. To ours it is a number."""
+        return {**super().get_state(), **{key: getattr(self, key) for key in self.own_keys()}}
+
     # -- validation -------------------------------------------------------------------------------------
 
     def validate(self) -> None:

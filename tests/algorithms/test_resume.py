@@ -37,6 +37,18 @@ if kind == "cleanup":
     config.incentives(parameter_sharing=True, bootstrap_truncated=False)
     config.agents(loss="actor_critic", optimizer="adam", lr=1e-3, network={"filters": [[4, 3, 2]], "hiddens": [16]})
     config.designer(baseline="critic", loss="ppo", network={"filters": [[4, 3, 2]], "hiddens": [16]})
+if kind == "taxes":
+    config.environment("gather_trade_build").env_runners(num_envs_per_env_runner=4)
+    tax = {"PeriodicBracketTax": {"period": 4, "usd_scaling": 10000.0}}
+    build = {"Build": {"skill_dist": "pareto", "payment_max_skill_multiplier": 3}}
+    config.env_config = {
+        "max_steps": 12, "components": [build, "ContinuousDoubleAuction", "Gather", tax], "observations": "network"
+    }
+    config.incentives(parameter_sharing=True, mechanism="bracketed_tax", designer_interval=3, designer_direct_coeff=0.1)
+    config.agents(loss="ppo", optimizer="adam", lr=1e-3, num_epochs=2, minibatch_size=32, reward_scale=0.1,
+                  network={"hiddens": [16], "share_trunk": True})
+    config.designer(baseline="critic", loss="ppo", normalize_advantages=True, reward_scale=0.01)
+    config.env_runners(batch_mode="truncate_episodes", rollout_fragment_length=7)
 algorithm = MetaGrad.from_checkpoint(checkpoint) if mode == "resume" else config.build_algo()
 results = [algorithm.train() for _ in range(20 if mode == "whole" else 10)]
 if mode == "first":
@@ -69,7 +81,7 @@ def run(mode: str, checkpoint: Path, kind: str) -> dict[str, object]:
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", ["pg_episodes", "ppo_fragments", "cleanup"])
+@pytest.mark.parametrize("kind", ["pg_episodes", "ppo_fragments", "cleanup", "taxes"])
 def test_resume_is_exact(tmp_path: Path, kind: str) -> None:
     whole = run("whole", tmp_path / "none", kind)
     run("first", tmp_path / "checkpoint", kind)

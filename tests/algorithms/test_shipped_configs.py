@@ -18,6 +18,8 @@ METHODS = {
     "dual_rl": "DualRL",
     "amd": "AMD",
     "fixed_incentive": "FixedIncentive",
+    "us_federal": "FixedIncentive",
+    "free_market": "FixedIncentive",
     "centralized": "Centralized",
 }
 
