@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 from collections.abc import Iterator
@@ -87,10 +88,13 @@ def check_whole(folder: pathlib.Path) -> None:
 def policies_of_checkpoint(path: pathlib.Path) -> pathlib.Path:
     """The folder in which a checkpoint holds its policies, one folder each.
 
+    Tune's trials run in folders of their own; a relative path is meant from where the command was given.
+
     Raises:
         ValueError: if ``path`` is no checkpoint of a run.
     """
-    folder = path.expanduser() / "learner_group" / "learner" / "rl_module"
+    start = pathlib.Path(os.environ.get("TUNE_ORIG_WORKING_DIR", "."))
+    folder = start / path.expanduser() / "learner_group" / "learner" / "rl_module"
     if not folder.is_dir():
         raise ValueError(f"agents_checkpoint: {path} is no checkpoint of a run (there is no {folder})")
     return folder

@@ -45,7 +45,7 @@ def test_the_shipped_config_trains_as_a_command(tmp_path: Path) -> None:
     for row in (first, second):
         assert row["learners"]["designer"]["replica_gap"] < 1e-6
         rates = row["env_runners"]["incentive_offered"]
-        assert list(rates) == [f"bracket_{k}" for k in range(7)]
+        assert set(rates) == {f"bracket_{k}" for k in range(7)}
         assert all(0 < rate < 1 for rate in rates.values())
         # Taxes are handed back: nothing is paid in all.
         assert abs(row["env_runners"]["incentives_paid_mean"]) < 1e-3
@@ -105,5 +105,5 @@ def test_other_designers_and_instruments(run: str, settings: dict[str, Any]) -> 
     algorithm.stop()
     assert 0 < result["env_runners"]["designer_return_mean"] < 20 * 1000
     if run == "FixedIncentive":
-        offered = list(result["env_runners"]["incentive_offered"].values())
-        assert offered == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], abs=1e-5)
+        rates = result["env_runners"]["incentive_offered"]
+        assert [rates[f"bracket_{k}"] for k in range(7)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], abs=1e-5)
