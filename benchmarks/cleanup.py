@@ -58,22 +58,6 @@ def environment() -> tuple[Callable[[], int], Callable[[], int]]:
     return play, copy
 
 
-def training_rate(repeats: int) -> list[float]:
-    """Environment steps per CPU second of train(), each of a block after a first one that warms up."""
-    config, _ = common.load(CONFIG, 0, evaluation_interval=None)
-    algorithm = common.build(config)
-    before = algorithm.train()["num_env_steps_sampled_lifetime"]
-    rates = []
-    for _ in range(repeats):
-        start = time.process_time()
-        for _ in range(3):
-            after = algorithm.train()["num_env_steps_sampled_lifetime"]
-        rates.append((after - before) / (time.process_time() - start))
-        before = after
-    algorithm.stop()
-    return rates
-
-
 def minutes_to_target(seed: int) -> float | None:
     """CPU minutes of training until the evaluation return first reaches the target; None if it never does."""
     config, stop = common.load(CONFIG, seed, evaluation_interval=None)
@@ -102,7 +86,7 @@ def main() -> None:
     play, copy = environment()
     compilation = time.process_time() - start
     pairs = [(rate(play), rate(copy)) for _ in range(arguments.repeats)]
-    train = training_rate(arguments.repeats)
+    train = common.training_rate(CONFIG, arguments.repeats)
     print(f"environment: {', '.join(f'{p[0]:,.0f}' for p in pairs)} steps per CPU second")
     print(f"training: {', '.join(f'{r:,.0f}' for r in train)} steps per CPU second")
     minutes = [minutes_to_target(seed) for seed in range(arguments.seeds)]

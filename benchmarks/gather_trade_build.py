@@ -1,10 +1,12 @@
-"""Gather-Trade-Build on one thread: environment steps per CPU second of the original and of the batched twin.
+"""Gather-Trade-Build on one thread: environment steps per CPU second of the original, of the batched twin, and of
+training.
 
     python benchmarks/gather_trade_build.py [--repeats 3] [--seconds 2]
 
 Original (``ai-economist`` 1.7.1, where it is installed) and twin take turns in one process on the paper's economy, with
 all observations and masks, random actions and random tax rates, resets included. Of the original only its own ``step``
-and ``reset`` are timed, of the twin everything.
+and ``reset`` are timed, of the twin everything. train_env_steps_per_cpu_second is of MetaGrad.train() with the shipped
+config: sampling, agents, designer.
 
 The last line is one JSON object. Ratios are null where the original is not installed.
 """
@@ -12,17 +14,18 @@ The last line is one JSON object. Ratios are null where the original is not inst
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
 from importlib import util
 from pathlib import Path
 
+import common
 import numpy as np
 
 from env_wrappers.gather_trade_build.twin import VectorGatherTradeBuild
 
+CONFIG = "gather_trade_build/metagrad"
 NUM_ENVS = 256
 
 
@@ -94,6 +97,9 @@ def main() -> None:
     middle = {name: statistics.median(values) for name, values in rates.items()}
     for name, values in rates.items():
         print(f"{name}: {', '.join(f'{value:,.0f}' for value in values)} steps per CPU second")
+    common.start_ray()
+    train = common.training_rate(CONFIG, arguments.repeats, iterations=1)
+    print(f"training: {', '.join(f'{rate:,.0f}' for rate in train)} steps per CPU second")
     original = middle.get("original")
     result = {
         "twin_env_steps_per_cpu_second": round(middle["twin"]),
@@ -101,10 +107,11 @@ def main() -> None:
         "original_env_steps_per_cpu_second": original and round(original),
         "ratio": original and round(middle["twin"] / original, 1),
         "plain_rng_ratio": original and round(middle["plain"] / original, 1),
+        "train_env_steps_per_cpu_second": round(statistics.median(train)),
         "num_envs": NUM_ENVS,
         "compilation_cpu_seconds": round(compilation, 1),
     }
-    print(json.dumps(result))
+    common.finish(result)
 
 
 if __name__ == "__main__":
