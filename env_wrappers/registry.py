@@ -15,6 +15,7 @@ from env_wrappers.gather_trade_build.foundation import FoundationEnv
 from env_wrappers.gather_trade_build.twin import GatherTradeBuild, VectorGatherTradeBuild
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.matrix_games import MatrixGame, VectorMatrixGame
+from env_wrappers.one_step_economy import OneStepEconomy, VectorOneStepEconomy
 from env_wrappers.pettingzoo_env import make_pettingzoo, nearest
 from env_wrappers.vector import VectorIncentiveEnv
 
@@ -37,6 +38,7 @@ _REGISTRY: dict[str, dict[str, Factories]] = {
         "foundation": (FoundationEnv, None),
     },
     "matrix_game": _native_or_loop(MatrixGame, VectorMatrixGame),
+    "one_step_economy": _native_or_loop(OneStepEconomy, VectorOneStepEconomy),
     "pettingzoo": _native_or_loop(make_pettingzoo),
 }
 

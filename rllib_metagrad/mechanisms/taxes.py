@@ -15,9 +15,11 @@ from torch import Tensor
 
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.mechanisms.base import BoundedIncentives
+from rllib_metagrad.mechanisms.welfare import productivity_times_equality
+from rllib_metagrad.mechanisms.welfare import social_welfare as welfare_of
 
 #: What a tax must know of the environment.
-FACTS = ("bracket_cutoffs", "isoelastic_eta", "energy_cost")
+FACTS = ("bracket_cutoffs", "isoelastic_eta", "energy_cost", "social_welfare")
 
 # Marginal utility is infinite without any coin; below this it counts as none.
 _LEAST_COIN = 1e-8
@@ -55,14 +57,6 @@ def isoelastic_utility(coin: Tensor, labor: Tensor, eta: float, energy_cost: flo
     return (coin.clamp(min=_LEAST_COIN) ** (1 - eta) - 1) / (1 - eta) - energy_cost * labor
 
 
-def productivity_times_equality(coin: Tensor) -> Tensor:
-    """``sum C * (1 - gini)``, with the Gini index normalised to [0, 1]: welfare of a step, of coin ``[..., N]``."""
-    n = coin.shape[-1]
-    gaps = (coin.unsqueeze(-1) - coin.unsqueeze(-2)).abs().sum((-1, -2))
-    total = coin.sum(-1)
-    return total - gaps / (2 * n) * (n / (n - 1))
-
-
 class BracketedTax(BoundedIncentives):
     """The designer's outputs are the marginal rates of the environment's brackets.
 
@@ -70,6 +64,8 @@ class BracketedTax(BoundedIncentives):
         bracket_cutoffs: where brackets begin, in coin.
         isoelastic_eta: of agents' utility.
         energy_cost: of a unit of labour, in utility.
+        social_welfare: name and equality weight of what R^ID is the change of; None where R^ID is the level of
+            productivity x equality in every step.
         scale: largest rate, in (0, 1].
         squash: see :class:`BoundedIncentives`.
     """
@@ -83,6 +79,7 @@ class BracketedTax(BoundedIncentives):
         bracket_cutoffs: Sequence[float],
         isoelastic_eta: float,
         energy_cost: float,
+        social_welfare: tuple[str, float] | None,
         scale: float = 1.0,
         squash: str = "sigmoid",
     ) -> None:
@@ -92,6 +89,7 @@ class BracketedTax(BoundedIncentives):
         self.output_names = tuple(f"bracket_{k}" for k in range(len(bracket_cutoffs)))
         self.cutoffs = torch.tensor(bracket_cutoffs)
         self.eta, self.energy_cost = isoelastic_eta, energy_cost
+        self.welfare = None if social_welfare is None else welfare_of(*social_welfare)
 
     def rates(self, output: Tensor) -> Tensor:
         """Marginal rates ``[..., K]`` of all brackets."""
@@ -113,12 +111,33 @@ class BracketedTax(BoundedIncentives):
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """On tax days the change of utility with the taxes of these rates; in all other steps as it was."""
         context = trajectory.context
-        coin = context["coin"] + context["escrow_coin"] + self.incentives(output, trajectory)
-        utility = isoelastic_utility(coin, context["labor"], self.eta, self.energy_cost)
+        _, utility = self._after_taxes(output, trajectory)
         levied = (context["tax_day"] > 0).unsqueeze(-1) & trajectory.active
         return torch.where(levied, utility - context["previous_utility"], trajectory.rewards)
 
+    def _after_taxes(self, output: Tensor, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
+        """All coin and utility ``[T, B, N]`` after this step's taxes at these rates."""
+        context = trajectory.context
+        coin = context["coin"] + context["escrow_coin"] + self.incentives(output, trajectory)
+        return coin, isoelastic_utility(coin, context["labor"], self.eta, self.energy_cost)
+
     def designer_rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
+        """R^ID under these rates, as if everybody had acted as recorded.
+
+        A change of social welfare is taken to depend on the step's own taxes alone, which is all that there are in an
+        economy of one period.
+        """
+        if self.welfare is None:
+            return self._levels(output, trajectory)
+        recorded = self._social_welfare(trajectory.designer_output, trajectory)
+        return trajectory.designer_rewards + self._social_welfare(output, trajectory) - recorded
+
+    def _social_welfare(self, output: Tensor, trajectory: Trajectory) -> Tensor:
+        """``[T, B]`` after this step's taxes."""
+        assert self.welfare is not None
+        return self.welfare(trajectory.context["income"], *self._after_taxes(output, trajectory))
+
+    def _levels(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """Productivity x equality after the taxes of these rates, and of all before in the episode (or fragment)."""
         context = trajectory.context
         now = self.incentives(output, trajectory)

@@ -1,13 +1,15 @@
-"""Trajectories of the twin under random play, without policies."""
+"""Trajectories of economies, without policies."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
 from env_wrappers.gather_trade_build.twin import VectorGatherTradeBuild
+from env_wrappers.vector import VectorIncentiveEnv
 from rllib_metagrad.core.trajectory import Trajectory
 
 
@@ -25,43 +27,52 @@ def play(
     env = VectorGatherTradeBuild(num_envs, **config)
     env.reset(seed)
     rng = np.random.default_rng(seed)
-    period, rows, output = 0, [], np.zeros((num_envs, 7), np.float32)
+
+    def legal() -> np.ndarray:
+        masks = np.asarray(env.action_masks[0])
+        return np.asarray(np.argmax(rng.random(masks.shape) * masks, -1))
+
+    return env, record(env, legal, rates)
+
+
+def record(env: VectorIncentiveEnv, choose: Callable[[], np.ndarray], rates: np.ndarray | None) -> Trajectory:
+    """What happens until the episode's end, without policies.
+
+    Args:
+        env: after a reset.
+        choose: gives the next actions ``[B, N]``.
+        rates: ``[periods, B, K]``, or None for a tax that the environment sets.
+    """
+    brackets = len(env.mechanism_facts["bracket_cutoffs"])
+    period, rows, output = 0, [], np.zeros((env.num_envs, brackets), np.float32)
     while not env.episode_over.all():
         if rates is not None and env.designer_due.any():
             output = rates[period].astype(np.float32)
             period += 1
-        masks = np.asarray(env.action_masks[0])
-        actions = np.argmax(rng.random(masks.shape) * masks, -1)
         active = env.active.copy()
-        env.step([actions], None if rates is None else output)
+        env.step([choose()], None if rates is None else output)
         arrays = {key: values.copy() for key, values in env.context.items()}
-        arrays |= {
-            "welfare": env.designer_reward.copy(),
-            "rewards": env.rewards.copy(),
-            "types": env.action_types.copy(),
-            "active": active,
-        }
-        rows.append({**arrays, "output": output.copy()})
+        arrays |= {"rewards": env.rewards.copy(), "types": env.action_types.copy(), "active": active}
+        rows.append({**arrays, "output": output.copy(), "designer": env.designer_reward.copy()})
     columns = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
     shape = columns["rewards"].shape
     never, one = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape[:2])
-    trajectory = Trajectory(
+    return Trajectory(
         groups=(),
-        states=torch.zeros(shape[0] + 1, num_envs, 1),
+        states=torch.zeros(shape[0] + 1, env.num_envs, 1),
         action_features=one.unsqueeze(-1),
         action_types=columns["types"],
         rewards=columns["rewards"],
         active=columns["active"],
         terminated=never,
         truncated=never,
-        designer_rewards=columns["welfare"],
+        designer_rewards=columns["designer"],
         stepped=~never[..., 0],
         over=never[..., 0],
         over_terminated=never[..., 0],
         designer_output=columns["output"],
         context={key: columns[key] for key in env.context},
     )
-    return env, trajectory
 
 
 def double(trajectory: Trajectory) -> Trajectory:

@@ -12,6 +12,7 @@ from env_wrappers.cleanup import Cleanup
 from env_wrappers.gather_trade_build.foundation import FoundationEnv
 from env_wrappers.gather_trade_build.foundation.package import INSTALL
 from env_wrappers.gather_trade_build.twin import GatherTradeBuild
+from env_wrappers.one_step_economy import OneStepEconomy
 from rllib_metagrad.algorithms import ALGORITHMS, get_config_class
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -34,7 +35,12 @@ def test_no_page_names_a_config_key_that_is_not_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "backends"), [("cleanup", [Cleanup]), ("gather_trade_build", [FoundationEnv, GatherTradeBuild])]
+    ("page", "backends"),
+    [
+        ("cleanup", [Cleanup]),
+        ("gather_trade_build", [FoundationEnv, GatherTradeBuild]),
+        ("one_step_economy", [OneStepEconomy]),
+    ],
 )
 def test_environment_pages_have_a_row_for_every_key(page: str, backends: list[type[Any]]) -> None:
     """And none for a key that there is not, in the table of the section Configuration."""

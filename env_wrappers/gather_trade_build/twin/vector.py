@@ -111,6 +111,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             "bracket_cutoffs": tuple(config.cutoffs.tolist()),
             "isoelastic_eta": float(config.settings["isoelastic_eta"]),
             "energy_cost": float(config.settings["energy_cost"]),
+            "social_welfare": None,
             "house_action_type": TYPE_NAMES.index("Build"),
         }
         n, view = config.num_agents, config.settings["mobile_agent_observation_range"]

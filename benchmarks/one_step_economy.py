@@ -1,0 +1,101 @@
+"""Tax rates that MetaGrad learns in the one-step economy, against Saez' formula and the best rates there are.
+
+    python benchmarks/one_step_economy.py [--seeds 4] [--direct-coeff 0.005] [--skip-baselines]
+    python benchmarks/one_step_economy.py --analysis
+
+Social welfare is the designer's R^ID, the package's inverse-income-weighted mean utility, in two ways:
+
+* answered: of rates when every agent makes its best choice, computed exactly; it judges the rates alone.
+* learned: of agents and rates as trained, mean of 100 sampled episodes.
+
+Saez' rates and the searched optimum are from env_wrappers/one_step_economy/; with ``--analysis`` they are compared for
+several numbers of agents, and nothing is trained. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import common
+import numpy as np
+
+from env_wrappers.one_step_economy import optimum, saez
+from env_wrappers.one_step_economy.config import Economy, make_economy
+from rllib_metagrad.evaluation import evaluate
+
+BASELINES = ("saez", "us_federal", "free_market")
+SIZES = (4, 10, 20, 40)
+
+
+def known(economy: Economy) -> tuple[float, float]:
+    """Answered welfare of the searched optimum and of Saez' rates."""
+    both = optimum.search_optimum(economy), saez.saez_optimum(economy)
+    best, of_saez = (float(optimum.response(economy, rates).welfare) for rates in both)
+    print(f"{economy.num_agents} agents, answered: searched optimum {best:.2f}, Saez {of_saez:.2f}", flush=True)
+    return best, of_saez
+
+
+def trained(name: str, seed: int, **overrides: Any) -> tuple[np.ndarray, float, float]:
+    """Rates ``[K]``, learned welfare, and CPU seconds of training."""
+    config, stop = common.load(f"one_step_economy/{name}", seed, evaluation_interval=None, **overrides)
+    algorithm = common.build(config)
+    start, result = time.process_time(), {}
+    while not common.reached(stop, result):
+        result = algorithm.train()
+    seconds = time.process_time() - start
+    found = evaluate(algorithm, episodes=100, seed=1)
+    algorithm.stop()
+    return np.array(list(found["incentive_offered"].values())), found["designer_return_mean"], seconds
+
+
+def runs(economy: Economy, name: str, seeds: int, **overrides: Any) -> dict[str, Any]:
+    """All seeds of a shipped config: welfare in both ways, rates, CPU seconds."""
+    rates, answered, learned, seconds = [], [], [], []
+    for seed in range(seeds):
+        found, welfare, spent = trained(name, seed, **overrides)
+        rates.append(found.round(3).tolist())
+        answered.append(round(float(optimum.response(economy, np.clip(found, 0, 1)).welfare), 2))
+        learned.append(round(welfare, 2))
+        seconds.append(round(spent, 1))
+        print(f"{name} seed {seed}: answered {answered[-1]}, learned {learned[-1]}, {seconds[-1]} CPU s, {rates[-1]}")
+    return {"answered": answered, "learned": learned, "cpu_seconds": seconds, "rates": rates}
+
+
+def main() -> None:
+    """Computes, trains, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--direct-coeff", type=float, help="designer_direct_coeff; default: the shipped config's")
+    parser.add_argument("--skip-baselines", action="store_true", help="train MetaGrad only")
+    parser.add_argument("--analysis", action="store_true", help="train nothing")
+    arguments = parser.parse_args()
+    if arguments.analysis:
+        welfare = {n: known(make_economy(num_agents=n)) for n in SIZES}
+        common.finish({f"saez_to_optimum_{n}_agents": round(b / a, 4) for n, (a, b) in welfare.items()})
+        return
+    common.start_ray()
+    economy = make_economy()
+    best, of_saez = known(economy)
+    report: dict[str, Any] = {"optimum_welfare": round(best, 2), "saez_welfare": round(of_saez, 2)}
+    overrides = {} if arguments.direct_coeff is None else {"designer_direct_coeff": arguments.direct_coeff}
+    report["metagrad"] = found = runs(economy, "metagrad", arguments.seeds, **overrides)
+    least, mean = min(found["answered"]), float(np.mean(found["answered"]))
+    report |= {
+        "metagrad_welfare": round(mean, 2),
+        "ratio_to_saez": round(mean / of_saez, 4),
+        "ratio_to_saez_worst_seed": round(least / of_saez, 4),
+        "ratio_to_optimum": round(mean / best, 4),
+        "ratio_to_optimum_worst_seed": round(least / best, 4),
+    }
+    if not arguments.skip_baselines:
+        for name in BASELINES:
+            report[name] = runs(economy, f"fixed_incentive_{name}", arguments.seeds)
+        learned = [float(np.mean(report[name]["learned"])) for name in ("metagrad", "saez")]
+        report["ratio_to_saez_learned"] = round(learned[0] / learned[1], 4)
+    common.finish(report)
+
+
+if __name__ == "__main__":
+    main()
