@@ -91,7 +91,7 @@ def main() -> None:
     }
     if not arguments.skip_baselines:
         for name in BASELINES:
-            report[name] = runs(economy, f"fixed_incentive_{name}", arguments.seeds)
+            report[name] = runs(economy, name, arguments.seeds)
         learned = [float(np.mean(report[name]["learned"])) for name in ("metagrad", "saez")]
         report["ratio_to_saez_learned"] = round(learned[0] / learned[1], 4)
     common.finish(report)

@@ -72,7 +72,7 @@ def test_with_the_direct_effect_taxes_follow_it() -> None:
 
 
 def test_shipped_rates_of_saez_are_the_formula_s() -> None:
-    (content,) = yaml.safe_load((CONFIGS / "fixed_incentive_saez.yaml").read_text()).values()
+    (content,) = yaml.safe_load((CONFIGS / "saez.yaml").read_text()).values()
     economy = make_economy(**content["config"]["env_config"])
     np.testing.assert_allclose(content["config"]["fixed_incentives"], saez.saez_optimum(economy), atol=5e-5)
 

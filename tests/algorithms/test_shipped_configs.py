@@ -20,6 +20,7 @@ METHODS = {
     "fixed_incentive": "FixedIncentive",
     "us_federal": "FixedIncentive",
     "free_market": "FixedIncentive",
+    "saez": "FixedIncentive",
     "centralized": "Centralized",
 }
 
