@@ -1,6 +1,6 @@
 """Tax rates that MetaGrad learns in the one-step economy, against Saez' formula and the best rates there are.
 
-    python benchmarks/one_step_economy.py [--seeds 4] [--direct-coeff 0.005] [--skip-baselines]
+    python benchmarks/one_step_economy.py [--seeds 4] [--direct-coeff 0.003] [--skip-baselines]
     python benchmarks/one_step_economy.py --analysis
 
 Social welfare is the designer's R^ID, the package's inverse-income-weighted mean utility, in two ways:
