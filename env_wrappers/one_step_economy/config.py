@@ -84,7 +84,24 @@ def make_economy(
     bracket_cutoffs: Any = None,
     rates: Any = None,
 ) -> Economy:
-    """The checked economy; see :class:`~env_wrappers.one_step_economy.VectorOneStepEconomy` for the arguments.
+    """The checked economy.
+
+    Args:
+        num_agents: N, >= 2.
+        skills: ``[N]`` coin an hour; None: the package's, between 1 and ``payment_max_skill_multiplier``.
+        payment_max_skill_multiplier: greatest skill.
+        num_labor_hours: the longest that an agent can work.
+        agent_reward_type: ``coin_minus_labor_cost``, coin - labor_cost * hours ** labor_exponent; or
+            ``isoelastic_coin_minus_labor``, (coin ** (1 - eta) - 1) / (1 - eta) - labor_cost * hours.
+        isoelastic_eta: from 0, below 1.
+        labor_exponent: > 1.
+        labor_cost: >= 0.
+        planner_reward_type: what the designer earns the change of: ``inv_income_weighted_utility``, the mean of
+            utilities weighted by inverse income before taxes; or ``coin_eq_times_productivity``, equality times mean
+            coin.
+        mixing_weight_gini_vs_coin: of the latter, 0 to 1; 1 leaves equality out.
+        bracket_cutoffs: ``[K]`` lowest income of each tax bracket, the first one 0; None: those of the United States.
+        rates: ``[K]`` rates in force where no designer sets them; None: 0.
 
     Raises:
         ValueError: for unknown names and impossible values, on one line.

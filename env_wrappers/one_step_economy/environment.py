@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from env_wrappers.one_copy import OneCopyEnv
-from env_wrappers.one_step_economy.config import check_rates
+from env_wrappers.one_step_economy.config import check_rates, make_economy
 from env_wrappers.one_step_economy.vector import VectorOneStepEconomy
 
 
@@ -17,7 +17,7 @@ class OneStepEconomy(OneCopyEnv):
     """A PettingZoo ParallelEnv of one economy.
 
     Args:
-        config: arguments of :class:`VectorOneStepEconomy`, all but ``num_envs`` and ``autoreset``.
+        config: the economy's constants, arguments of :func:`~.config.make_economy`.
 
     Raises:
         ValueError: for unknown names and impossible values, on one line.
@@ -44,11 +44,5 @@ class OneStepEconomy(OneCopyEnv):
         self.designer_output = check_rates(rates, len(self.economy.cutoffs))
 
 
-# One list of arguments for both classes: the registry checks keys of env_config against it.
-OneStepEconomy.__signature__ = inspect.Signature(
-    [
-        parameter
-        for name, parameter in inspect.signature(VectorOneStepEconomy).parameters.items()
-        if name not in ("num_envs", "autoreset")
-    ]
-)
+# The registry checks keys of env_config against it.
+OneStepEconomy.__signature__ = inspect.signature(make_economy)

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from env_wrappers.one_step_economy import rules
-from env_wrappers.one_step_economy.config import AGENT_REWARDS, NAME, PLANNER_REWARDS, make_economy
+from env_wrappers.one_step_economy.config import NAME, PLANNER_REWARDS, make_economy
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
 
 #: Steps of an episode and of a tax period: rates come into force in the first, are applied in the second.
@@ -36,22 +36,8 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
 
     Args:
         num_envs: B, >= 1.
-        num_agents: N, >= 2.
-        skills: ``[N]`` coin an hour; None: the package's, between 1 and ``payment_max_skill_multiplier``.
-        payment_max_skill_multiplier: greatest skill.
-        num_labor_hours: the longest that an agent can work.
-        agent_reward_type: ``coin_minus_labor_cost``, coin - labor_cost * hours ** labor_exponent; or
-            ``isoelastic_coin_minus_labor``, (coin ** (1 - eta) - 1) / (1 - eta) - labor_cost * hours.
-        isoelastic_eta: from 0, below 1.
-        labor_exponent: > 1.
-        labor_cost: >= 0.
-        planner_reward_type: what the designer earns the change of: ``inv_income_weighted_utility``, the mean of
-            utilities weighted by inverse income before taxes; or ``coin_eq_times_productivity``, equality times mean
-            coin.
-        mixing_weight_gini_vs_coin: of the latter, 0 to 1; 1 leaves equality out.
-        bracket_cutoffs: ``[K]`` lowest income of each tax bracket, the first one 0; None: those of the United States.
-        rates: ``[K]`` rates in force where no designer sets them; None: 0.
         autoreset: see :class:`VectorIncentiveEnv`.
+        constants: of the economy, arguments of :func:`~.config.make_economy`.
 
     Attributes:
         economy: the constants.
@@ -62,37 +48,8 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
 
     resumable = True
 
-    def __init__(
-        self,
-        num_envs: int,
-        num_agents: int = 10,
-        skills: Sequence[float] | None = None,
-        payment_max_skill_multiplier: float = 10.0,
-        num_labor_hours: int = 100,
-        agent_reward_type: str = AGENT_REWARDS[0],
-        isoelastic_eta: float = 0.23,
-        labor_exponent: float = 3.5,
-        labor_cost: float = 3e-5,
-        planner_reward_type: str = PLANNER_REWARDS[0],
-        mixing_weight_gini_vs_coin: float = 0.0,
-        bracket_cutoffs: Sequence[float] | None = None,
-        rates: Sequence[float] | None = None,
-        autoreset: bool = False,
-    ) -> None:
-        self.economy = economy = make_economy(
-            num_agents,
-            skills,
-            payment_max_skill_multiplier,
-            num_labor_hours,
-            agent_reward_type,
-            isoelastic_eta,
-            labor_exponent,
-            labor_cost,
-            planner_reward_type,
-            mixing_weight_gini_vs_coin,
-            bracket_cutoffs,
-            rates,
-        )
+    def __init__(self, num_envs: int, autoreset: bool = False, **constants: Any) -> None:
+        self.economy = economy = make_economy(**constants)
         self.name = NAME
         self.max_episode_steps = PERIOD
         self.mechanism_facts = {

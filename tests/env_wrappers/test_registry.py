@@ -77,7 +77,11 @@ def test_one_config_for_both() -> None:
 
 UNKNOWN = [
     ("escape_rom", {}, ["unknown env 'escape_rom'", "did you mean 'escape_room'?"]),
-    ("quux", {}, ["unknown env 'quux'", "known: cleanup, escape_room, gather_trade_build, matrix_game, pettingzoo"]),
+    (
+        "quux",
+        {},
+        ["unknown env 'quux'", "known: cleanup, escape_room, gather_trade_build, matrix_game, one_step_economy"],
+    ),
     ("escape_room", {"max_step": 3}, ["escape_room", "'max_step'", "did you mean 'max_steps'?"]),
     ("escape_room", {"zzzzz": 3}, ["escape_room", "'zzzzz'", "known: ", "max_steps"]),
     ("escape_room", {"backent": "loop"}, ["escape_room", "'backent'", "did you mean 'backend'?"]),
