@@ -294,23 +294,84 @@ def test_other_taxes(tax: str, arguments: dict[str, Any], annealing: Any) -> Non
     )
 
 
-def test_discrete_rates_of_the_planner() -> None:
-    config = {"map": CROWDED, "max_steps": 30, "scenario_config": {"starting_agent_coin": 30}}
-    twin = VectorGatherTradeBuild(1, **config)
-    original = OriginalEconomy(twin.config, {"tax_model": "model_wrapper"})
+#: Periods of two steps, so that there soon are incomes enough for Saez' formula.
+BRISK: dict[str, Any] = {
+    "map": CROWDED,
+    "max_steps": 20,
+    "scenario_config": {"resource_regen_prob": 0.5, "starting_agent_coin": 30},
+}
+
+
+@pytest.mark.parametrize(
+    ("policy", "annealing", "settings"),
+    [
+        ("greedy", None, {}),
+        ("hoarding", [3, 0.1], {}),
+        ("greedy", None, {"saez_fixed_elas": 0.8, "usd_scaling": 20000.0}),
+        ("legal", None, {"pareto_weight_type": "uniform", "usd_scaling": 10000.0}),
+    ],
+    ids=["paper", "annealed", "fixed elasticity", "uniform weights"],
+)
+def test_saez(policy: str, annealing: Any, settings: dict[str, Any]) -> None:
+    """Random rates of 12 episodes of 40 incomes, and then by the formula; two copies, each with incomes of its own."""
+    schedule = {"tax_annealing_schedule": annealing} if annealing else {}
+    used: list[np.ndarray] = []
+
+    def look(original: OriginalEconomy) -> None:
+        formula = original.tax.bracketize_schedule
+
+        def look_and_go_on(**arguments: Any) -> np.ndarray:
+            used.append(formula(**arguments))
+            return used[-1]
+
+        original.tax.bracketize_schedule = look_and_go_on
+
+    play(
+        {
+            **BRISK,
+            "tax": "saez",
+            "rate_cap_annealing": annealing,
+            "components": components(tax={"period": 2, **settings}),
+        },
+        POLICIES[policy],
+        episodes=16,
+        copies=2,
+        mutate=look,
+        tax={"tax_model": "saez", **settings, **schedule},
+    )
+    # 16 episodes of 10 periods and 4 incomes: the formula's turn comes after 500, in the 13th.
+    assert len(used) == 2 * (160 - 125)
+    assert np.ptp([rates[0] for rates in used]) > 0
+
+
+@pytest.mark.parametrize("annealing", [None, [1, 0.3]], ids=["free", "annealed"])
+def test_discrete_rates_of_the_planner(annealing: Any) -> None:
+    """Choices with and against the mask, in the right steps and in others."""
+    config = {**BRISK, "tax": "planner", "rate_cap_annealing": annealing, "components": components(tax={"period": 3})}
+    twin = VectorGatherTradeBuild(1, autoreset=True, **config)
+    schedule = {"tax_annealing_schedule": annealing} if annealing else {}
+    original = OriginalEconomy(twin.config, {"tax_model": "model_wrapper", **schedule})
     twin.reset(3)
     original.state = np.random.RandomState(child_seeds(3, 1)[0]).get_state()
-    compare(twin, original, original.reset(), 0, "start")
     rng = np.random.default_rng(1)
-    rates = np.zeros(7)
-    for t in range(30):
-        actions = greedy(rng, twin.action_masks[0][0], t)
-        chosen = rng.integers(0, 22, 7) if twin.designer_due[0] else np.zeros(7, int)
-        # 0 leaves a rate as it is.
-        rates = np.where(chosen > 0, original.tax.disc_rates[chosen - 1], rates)
-        twin.step([actions[None]], rates[None])
-        seen, _, _ = original.step(actions, chosen.tolist())
-        compare(twin, original, seen, 0, f"step {t}")
+    rates, allowed = set(), set()
+    for episode in range(6):
+        seen = original.reset()
+        for t in range(21):
+            where = f"episode {episode}, step {t}"
+            compare(twin, original, seen, 0, where)
+            check(f"{where}: planner's mask", twin.planner_masks()[0], seen["p"]["action_mask"])
+            check(f"{where}: rates", twin._game.rates[0], original.tax.curr_marginal_rates)
+            rates.update(twin._game.rates[0].tolist())
+            allowed.add(int(twin.planner_masks().sum()))
+            actions = greedy(rng, twin.action_masks[0][0], t)
+            choices = rng.integers(0, 22, 7)
+            twin.step([actions[None]], choices[None])
+            if t < 20:
+                seen, _, _ = original.step(actions, choices.tolist())
+    assert rates == set(original.tax.disc_rates)
+    # To leave each rate; and each of 21 rates, or of those under 0, 0.3, 0.6 and 0.9.
+    assert allowed == {7, 154} if annealing is None else {7, 14, 56, 98, 140, 154}
 
 
 def rewrite(owner: Any, name: str, old: str, new: str) -> None:

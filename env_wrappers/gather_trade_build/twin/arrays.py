@@ -11,6 +11,8 @@ STONE, WOOD, COIN = range(3)
 BIDS, ASKS = range(2)
 #: Channels of the picture of a map.
 HOUSE, WATER, STONE_SOURCE, WOOD_SOURCE, INSIDE, OWNER, AGENT, CHANNELS = 2, 3, 4, 5, 6, 7, 8, 9
+#: Incomes that Saez' formula looks at.
+SAEZ_INCOMES = 500
 NO_SKILL, PARETO, LOGNORMAL = range(3)
 
 
@@ -29,6 +31,7 @@ class Rules(NamedTuple):
         cutoffs, sizes: ``[7]`` float64, of tax brackets.
         start_rates: ``[7]`` float64.
         columns, width, border: int; of the map, of the bordered map.
+        external: rates, or the planner's choices of them, come from outside; saez: they follow Saez' formula.
         The others are named as the package's arguments.
     """
 
@@ -60,6 +63,7 @@ class Rules(NamedTuple):
     gather_skill: int
     period: int
     external: bool
+    saez: bool
     annealed: bool
     warmup: float
     slope: float
@@ -86,13 +90,21 @@ class Game(NamedTuple):
         open_orders: ``[B, 2, N]`` int64.
         levels: ``[B, 2, 2, N, P]`` float32, open orders by price.
         history: ``[B, 2, N, P]`` float64, fading counts of sales by price.
-        rates: ``[B, 7]`` float64 in force; wanted: before the cap.
+        rates: ``[B, 7]`` float64 in force; wanted: before the cap; shown: those that are observed.
         cap: ``[B]`` float64.
+        average_rates: ``[B, 7]`` float64, of Saez' rates, fading.
+        seen: ``[B, 500, 2]`` float64, the last taxed incomes and their marginal rates, for Saez' formula (else
+            ``[B, 0, 2]``); num_seen ``[B]`` int64 counts all of them, and the next one is at its remainder.
+        elasticity: ``[B]`` float64, of incomes, as estimated.
         day: ``[B]`` int64 of the tax period, from 1.
         last_coin, last_income, last_marginal: ``[B, N]`` float64.
         utility, welfare: ``[B, N]`` and ``[B]`` float64, of agents, and the planner's social welfare.
         t, episodes, trades: ``[B]`` int64; finished episodes; trades of this episode.
         houses: ``[B, N]`` int64, of each agent.
+        traded: ``[B, N]`` float64, coin of sales less that of purchases in this episode.
+        collected: ``[B, N, 2]`` float64, stone and wood.
+        taxed: ``[B, N]`` float64, taxes paid; shared_out ``[B]``: what each agent got back.
+        welfare_sum, rate_sum: ``[B]`` and ``[B, 7]`` float64, sums over steps of productivity * equality, and of rates.
         order, kinds, amounts, coins, previous, gaps, incomes, net, shared: scratch.
     """
 
@@ -113,7 +125,12 @@ class Game(NamedTuple):
     history: np.ndarray
     rates: np.ndarray
     wanted: np.ndarray
+    shown: np.ndarray
     cap: np.ndarray
+    average_rates: np.ndarray
+    seen: np.ndarray
+    num_seen: np.ndarray
+    elasticity: np.ndarray
     day: np.ndarray
     last_coin: np.ndarray
     last_income: np.ndarray
@@ -124,6 +141,12 @@ class Game(NamedTuple):
     episodes: np.ndarray
     trades: np.ndarray
     houses: np.ndarray
+    traded: np.ndarray
+    collected: np.ndarray
+    taxed: np.ndarray
+    shared_out: np.ndarray
+    welfare_sum: np.ndarray
+    rate_sum: np.ndarray
     order: np.ndarray
     kinds: np.ndarray
     amounts: np.ndarray

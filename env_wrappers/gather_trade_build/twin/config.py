@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from env_wrappers.gather_trade_build.twin.maps import NAME, read_map
+from env_wrappers.gather_trade_build.twin.saez import WEIGHTS
 from env_wrappers.pettingzoo_env import nearest
 from env_wrappers.simultaneous import whole_number
 
 SCENARIO = "layout_from_file/simple_wood_and_stone"
-OBJECTIVES, TAXES, GENERATORS = ("welfare", "planner"), ("external", "us_federal", "free_market"), ("exact", "fast")
+OBJECTIVES, GENERATORS = ("welfare", "planner"), ("exact", "fast")
+TAXES = ("external", "us_federal", "free_market", "saez", "planner")
 OBSERVATIONS = ("original", "network")
 SKILLS = ("none", "pareto", "lognormal")
 RESOURCES = ("Stone", "Wood")
@@ -57,6 +59,10 @@ def _one_of(*known: Any) -> Check:
     return check
 
 
+def _elasticity(key: str, value: Any) -> float | None:
+    return None if value is None else float(_number(0)(key, value))
+
+
 def _orders(key: str, value: Any) -> int | None:
     return None if value is None else whole_number(NAME, key, value, 1)
 
@@ -83,6 +89,9 @@ TAX: dict[str, tuple[Any, Check]] = {
     "period": (100, _whole(1)),
     "usd_scaling": (1000.0, _number(1e-6)),
     "bracket_spacing": ("us-federal", _one_of("us-federal")),
+    "rate_disc": (0.05, _number(0.001, 1, below=True)),
+    "saez_fixed_elas": (None, _elasticity),
+    "pareto_weight_type": ("inverse_income", _one_of(*WEIGHTS)),
 }
 COMPONENTS = {"Build": BUILD, "ContinuousDoubleAuction": MARKET, "Gather": GATHER, "PeriodicBracketTax": TAX}
 #: The paper's choices.
@@ -151,6 +160,13 @@ class TwinConfig:
     def cutoffs(self) -> np.ndarray:
         """``[7]`` lowest income of each tax bracket, in coin."""
         return np.array(US_CUTOFFS) / self.tax_settings["usd_scaling"]
+
+    @property
+    def discrete_rates(self) -> np.ndarray:
+        """``[K]`` rates that the planner can choose, from 0 to 1."""
+        step = self.tax_settings["rate_disc"]
+        rates = np.arange(0.0, 1.0 + step, step)
+        return rates[rates <= 1.0]
 
 
 def check_config(

@@ -37,6 +37,7 @@ from env_wrappers.gather_trade_build.twin.rng import (
     uniform,
     up_to,
 )
+from env_wrappers.gather_trade_build.twin.taxes import set_cap, start_taxes, tax
 
 # Types of actions, as in config.TYPE_NAMES.
 BUILD, BUY_STONE, SELL_STONE, BUY_WOOD, SELL_WOOD, GATHER = range(1, 7)
@@ -148,63 +149,11 @@ def gather(rules: Rules, game: Game, generators: Generators, kinds: np.ndarray, 
         for resource in range(2):
             if canvas[cell, resource] != 0:
                 lucky = uniform(generators, b) < game.bonus[b, i]
-                game.inventory[b, i, resource] += 2.0 if lucky else 1.0
+                amount = 2.0 if lucky else 1.0
+                game.inventory[b, i, resource] += amount
+                game.collected[b, i, resource] += amount
                 canvas[cell, resource] = 0
                 game.labor[b, i] += rules.collect_labor
-
-
-@inlined
-def bracket(rules: Rules, income: float) -> int:
-    """The tax bracket of an income of at least 0."""
-    k = 0
-    while k + 1 < len(rules.cutoffs) and income >= rules.cutoffs[k + 1]:
-        k += 1
-    return k
-
-
-@inlined
-def marginal_rate(rules: Rules, game: Game, b: int, income: float) -> float:
-    """What the next coin is taxed with."""
-    return 0.0 if income < 0 else game.rates[b, bracket(rules, income)]
-
-
-@inlined
-def set_rates(game: Game, b: int) -> None:
-    """Rates in force: those that are wanted, under the cap."""
-    for k in range(game.rates.shape[1]):
-        game.rates[b, k] = min(game.wanted[b, k], game.cap[b])
-
-
-@inlined
-def tax(rules: Rules, game: Game, reports: Reports, b: int) -> None:
-    """Sets rates on the first day of a period, and on the last takes taxes and hands them out in equal shares."""
-    if game.day[b] == 1:
-        set_rates(game, b)
-    n = game.cells.shape[1]
-    for i in range(n):
-        coin, escrow = game.inventory[b, i, COIN], game.escrow[b, i, COIN]
-        reports.income[b, i] = (coin + escrow) - game.last_coin[b, i]
-        reports.coin[b, i] = coin
-        reports.escrow_coin[b, i] = escrow
-    reports.tax_day[b] = game.day[b] >= rules.period
-    if game.day[b] >= rules.period:
-        revenue = 0.0
-        for i in range(n):
-            income = (game.inventory[b, i, COIN] + game.escrow[b, i, COIN]) - game.last_coin[b, i]
-            due = 0.0
-            for k in range(len(rules.cutoffs)):
-                due += game.rates[b, k] * min(rules.sizes[k], max(0.0, income - rules.cutoffs[k]))
-            paid = min(game.inventory[b, i, COIN], due)
-            game.inventory[b, i, COIN] -= paid
-            revenue += paid
-            game.last_income[b, i] = income
-            game.last_marginal[b, i] = marginal_rate(rules, game, b, income)
-        share = revenue / n
-        for i in range(n):
-            game.inventory[b, i, COIN] += share
-            game.last_coin[b, i] = game.inventory[b, i, COIN] + game.escrow[b, i, COIN]
-        game.day[b] = 0
-    game.day[b] += 1
 
 
 @inlined
@@ -294,13 +243,6 @@ def start_agents(rules: Rules, game: Game, generators: Generators, b: int) -> No
 
 
 @inlined
-def set_cap(rules: Rules, game: Game, b: int) -> None:
-    """The annealed cap on rates, by finished episodes."""
-    if rules.annealed:
-        game.cap[b] = max(0.0, min(1.0, rules.slope * (game.episodes[b] - rules.warmup)))
-
-
-@inlined
 def start(rules: Rules, game: Game, generators: Generators, reports: Reports, b: int) -> None:
     """A new episode of copy b."""
     for cell in range(rules.ground.shape[0]):
@@ -315,16 +257,13 @@ def start(rules: Rules, game: Game, generators: Generators, reports: Reports, b:
     game.open_orders[b] = 0
     game.levels[b] = 0.0
     game.history[b] = 0.0
-    for k in range(len(rules.start_rates)):
-        game.wanted[b, k] = rules.start_rates[k]
-    set_rates(game, b)
-    game.day[b] = 1
-    game.last_coin[b] = rules.starting_coin
-    game.last_income[b] = 0.0
-    game.last_marginal[b] = 0.0
+    start_taxes(rules, game, b)
     game.t[b] = 0
     game.trades[b] = 0
     game.houses[b] = 0
+    game.traded[b] = 0.0
+    game.collected[b] = 0.0
+    game.welfare_sum[b] = 0.0
     appraise(rules, game, b)
     reports.episode_over[b] = False
     reports.active[b] = True
@@ -341,7 +280,7 @@ def play(
     build(rules, game, generators, kinds, b)
     auction(rules, game, kinds, amounts, b)
     gather(rules, game, generators, kinds, amounts, b)
-    tax(rules, game, reports, b)
+    tax(rules, game, generators, reports, b)
     regenerate(rules, game, generators, b)
     for i in range(len(kinds)):
         reports.previous_utility[b, i] = game.utility[b, i]
@@ -358,6 +297,8 @@ def play(
         reports.truncated[b, i] = cut
     for k in range(game.rates.shape[1]):
         reports.rates[b, k] = game.rates[b, k]
+        game.rate_sum[b, k] += game.rates[b, k]
+    game.welfare_sum[b] += level
     reports.rate_cap[b] = game.cap[b]
     reports.designer_reward[b] = change if rules.planner_objective else level
     reports.episode_over[b] = cut

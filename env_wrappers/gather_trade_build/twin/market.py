@@ -73,6 +73,8 @@ def trade(game: Game, b: int, resource: int, bid: int, ask: int) -> None:
     game.escrow[b, buyer, COIN] -= offered
     game.inventory[b, seller, COIN] += price
     game.inventory[b, buyer, COIN] += offered - price
+    game.traded[b, seller] += price
+    game.traded[b, buyer] -= price
     game.trades[b] += 1
 
 

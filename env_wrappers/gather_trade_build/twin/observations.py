@@ -30,7 +30,8 @@ from env_wrappers.gather_trade_build.twin.arrays import (
     Game,
     Rules,
 )
-from env_wrappers.gather_trade_build.twin.kernel import accessible, can_build, marginal_rate, tree_sum
+from env_wrappers.gather_trade_build.twin.kernel import accessible, can_build, tree_sum
+from env_wrappers.gather_trade_build.twin.taxes import marginal_rate
 
 if TYPE_CHECKING:
     from env_wrappers.gather_trade_build.twin.vector import VectorGatherTradeBuild
@@ -139,7 +140,7 @@ def write_tax(rules: Rules, game: Game, out: np.ndarray, at: int, b: int) -> int
     """Rates, first day, tax day."""
     brackets = game.rates.shape[1]
     for k in range(brackets):
-        out[at + k] = game.rates[b, k]
+        out[at + k] = game.shown[b, k]
     out[at + brackets] = game.day[b] == 1
     out[at + brackets + 1] = game.day[b] >= rules.period
     return at + brackets + 2

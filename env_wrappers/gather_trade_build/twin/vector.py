@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.gather_trade_build.twin import saez
 from env_wrappers.gather_trade_build.twin.config import BRACKETS, SCENARIO, SKILLS, TYPE_NAMES, TwinConfig, check_config
 from env_wrappers.gather_trade_build.twin.maps import NAME
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, child_seeds
@@ -25,7 +26,8 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
 
     The designer sets the rates of income tax: its output is ``[B, 7]`` marginal rates, lowest bracket first, read by
     the first step of a tax period (``designer_due``). They stay in force until the period's last step, which takes the
-    taxes and hands them out in equal shares.
+    taxes and hands them out in equal shares. With ``tax: planner`` it is ``[B, 7]`` choices of
+    ``config.discrete_rates``: 0 leaves a rate as it is, i sets the (i - 1)-th; :meth:`planner_masks` says which.
 
     ``context`` has, of every step:
 
@@ -47,10 +49,11 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         components: Build, ContinuousDoubleAuction, Gather and PeriodicBracketTax, each a name, ``{name: arguments}`` or
             ``[name, arguments]``; None: with the paper's arguments.
         scenario_config: further arguments of the scenario; see config.SETTINGS.
-        tax: ``external`` (the designer's), ``us_federal`` or ``free_market``.
+        tax: ``external`` (the designer's), ``us_federal``, ``free_market``, ``saez`` (by his formula, from the last 500
+            incomes of the copy; random before there are as many) or ``planner`` (the designer's choices from a list).
         rates: with ``tax: external``, those that episodes start with; None: 0.
         rate_cap_annealing: ``[warmup, slope]``: rates are cut off at 0 for ``warmup`` episodes of a copy and then at
-            ``slope`` more with each.
+            ``slope`` more with each. The planner's choices are masked instead.
         objective: what the designer earns: ``welfare``, productivity x equality after the step; or ``planner``, the
             change of the package's social welfare.
         rng: ``exact``, the original's Mersenne twister; or ``fast``, a plainer generator with the same distributions.
@@ -175,15 +178,12 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             ValueError: for an action that there is not; for rates that are read and are not in [0, 1], or not 7.
         """
         np.copyto(self._actions, actions[0], casting="unsafe")
-        wanted = None if designer_output is None else self._read_rates(designer_output)
-        before = None if wanted is None else self._game.wanted.copy()
-        if wanted is not None:
-            self._game.wanted[self.designer_due] = wanted
+        before = [values.copy() for values in (self._game.wanted, self._game.elasticity)]
+        self._set_wanted(designer_output)
         if not self._kernel.step(
             self._rules, self._game, self.generators, self._reports, self._actions, self.autoreset
         ):
-            if before is not None:
-                self._game.wanted[:] = before
+            self._game.wanted[:], self._game.elasticity[:] = before
             taken = self._actions[~self.episode_over]
             bad = taken[(taken < 0) | (taken >= self.config.num_actions)][0]
             raise ValueError(f"{NAME}: action {bad} is not one of 0 to {self.config.num_actions - 1}")
@@ -191,19 +191,46 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             self._kernel.reset(self._rules, self._game, self.generators, self._reports, self.was_reset)
         self._observe()
 
-    def _read_rates(self, rates: np.ndarray) -> np.ndarray | None:
-        """The rows of rates that are due, checked; None if none is."""
-        if not self.designer_due.any():
-            return None
-        if np.shape(rates) != (self.num_envs, BRACKETS):
+    def _set_wanted(self, output: np.ndarray | None) -> None:
+        """The rates of periods that begin with the next step."""
+        game, config, due = self._game, self.config, self.designer_due
+        if config.tax == "saez":
+            settings = config.tax_settings
+            playing, fixed = ~self.episode_over, settings["saez_fixed_elas"]
+            saez.write_rates(self._rules, game, playing, fixed, settings["pareto_weight_type"])
+        if output is None or not due.any():
+            return
+        planner = config.tax == "planner"
+        if np.shape(output) != (self.num_envs, BRACKETS):
+            what = "the planner's choices" if planner else "tax rates"
             raise ValueError(
-                f"{NAME}: designer_output must be tax rates of shape {(self.num_envs, BRACKETS)}, got {np.shape(rates)}"
+                f"{NAME}: designer_output must be {what} of shape {(self.num_envs, BRACKETS)}, got {np.shape(output)}"
             )
-        due = np.asarray(rates, np.float64)[self.designer_due]
-        good = (due >= 0) & (due <= 1)
-        if not good.all():
-            raise ValueError(f"{NAME}: tax rates must be between 0 and 1, got {due[~good][0]}")
-        return due
+        given = np.asarray(output, np.float64)[due]
+        if planner:
+            rates = config.discrete_rates
+            choices = _checked(given, len(rates), "the planner's choices must be whole numbers", whole=True).astype(int)
+            game.wanted[due] = np.where(choices > 0, rates[choices - 1], game.wanted[due])
+        else:
+            game.wanted[due] = _checked(given, 1, "tax rates must be between")
+
+    def planner_masks(self) -> np.ndarray:
+        """What the planner may choose with ``tax: planner``, flat as the package has it.
+
+        Returns:
+            ``[B, 7 * (1 + K)]`` bool, for each bracket: to leave the rate, which is always allowed, and each of the K
+            ``config.discrete_rates``, only before a step that begins a period, and under the annealed cap.
+        """
+        config, game, rates = self.config, self._game, self.config.discrete_rates
+        allowed = np.ones((self.num_envs, len(rates)), bool)
+        if config.annealing:
+            warmup, slope = config.annealing
+            # Those of an episode do not change with its end.
+            episodes = game.episodes - self.episode_over
+            cap = np.clip(slope * (episodes - warmup), 0, 1) * rates.max()
+            allowed = rates <= cap[:, None]
+        allowed &= (game.day == 1)[:, None]
+        return np.tile(np.insert(allowed, 0, True, axis=1), (1, BRACKETS))
 
     def end_schedules(self) -> None:
         """No cap on rates any more."""
@@ -247,6 +274,19 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
     def houses(self) -> np.ndarray:
         """``[B, N]`` int64, houses that each agent built in the episode so far; a view."""
         return self._game.houses
+
+
+def _checked(values: np.ndarray, most: int, what: str, whole: bool = False) -> np.ndarray:
+    """The values.
+
+    Raises:
+        ValueError: naming the first that is not in [0, most], or not whole.
+    """
+    good = (values >= 0) & (values <= most)
+    good &= (values == np.floor(values)) | (not whole)
+    if not good.all():
+        raise ValueError(f"{NAME}: {what} {'from 0 to' if whole else '0 and'} {most}, got {values[~good][0]:g}")
+    return values
 
 
 def make_rules(config: TwinConfig) -> Rules:
@@ -301,8 +341,9 @@ def make_rules(config: TwinConfig) -> Rules:
         collect_labor=float(gather["collect_labor"]),
         gather_skill=SKILLS.index(gather["skill_dist"]),
         period=config.tax_settings["period"],
-        external=config.tax == "external",
-        annealed=config.annealing is not None,
+        external=config.tax in ("external", "planner"),
+        saez=config.tax == "saez",
+        annealed=config.annealing is not None and config.tax != "planner",
         warmup=config.annealing[0] if config.annealing else 0.0,
         slope=config.annealing[1] if config.annealing else 0.0,
         regeneration=float(settings["resource_regen_prob"]),
@@ -330,8 +371,11 @@ def make_game(config: TwinConfig, rules: Rules, num_envs: int) -> Game:
     from env_wrappers.gather_trade_build.twin import arrays
 
     b, n, p, orders = num_envs, config.num_agents, config.prices, config.num_agents * config.max_orders
-    cap = 1.0 if config.annealing is None else max(0.0, min(1.0, config.annealing[1] * -config.annealing[0]))
-    numbers = ("labor", "payment", "skill", "bonus", "last_coin", "last_income", "last_marginal", "utility")
+    cap = 1.0 if not rules.annealed else max(0.0, min(1.0, rules.slope * -rules.warmup))
+    numbers = (
+        *("labor", "payment", "skill", "bonus", "last_coin", "last_income", "last_marginal", "utility"),
+        *("traded", "taxed"),
+    )
     return arrays.Game(
         canvas=np.zeros((b, *rules.ground.shape), np.float32),
         cells=np.zeros((b, n), np.int64),
@@ -346,9 +390,15 @@ def make_game(config: TwinConfig, rules: Rules, num_envs: int) -> Game:
         history=np.zeros((b, 2, n, p)),
         rates=np.zeros((b, BRACKETS)),
         wanted=np.zeros((b, BRACKETS)),
+        shown=np.zeros((b, BRACKETS)),
+        average_rates=np.zeros((b, BRACKETS)),
+        rate_sum=np.zeros((b, BRACKETS)),
+        seen=np.zeros((b, arrays.SAEZ_INCOMES if rules.saez else 0, 2)),
+        num_seen=np.zeros(b, np.int64),
+        elasticity=np.full(b, 0.5),
+        collected=np.zeros((b, n, 2)),
         cap=np.full(b, cap),
         day=np.ones(b, np.int64),
-        welfare=np.zeros(b),
         houses=np.zeros((b, n), np.int64),
         gaps=np.zeros(n * n),
         net=np.zeros(p),
@@ -356,5 +406,6 @@ def make_game(config: TwinConfig, rules: Rules, num_envs: int) -> Game:
         **{name: np.zeros(n, np.int64) for name in ("order", "kinds", "amounts")},
         **{name: np.zeros(n) for name in ("coins", "previous", "incomes")},
         **{name: np.zeros((b, n)) for name in numbers},
+        **{name: np.zeros(b) for name in ("welfare", "welfare_sum", "shared_out")},
         **{name: np.zeros(b, np.int64) for name in ("t", "episodes", "trades")},
     )
