@@ -118,6 +118,10 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self.inner.set_state(state)
         self._observe()
 
+    def episode_metrics(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """See the base class."""
+        return self.inner.episode_metrics(which)
+
     def render(self) -> np.ndarray:
         """See the base class."""
         return self.inner.render()

@@ -49,6 +49,10 @@ class IncentiveEnv(ParallelEnv):
         """Further arrays of the last step that a mechanism needs to recompute rewards, by name."""
         return {}
 
+    def episode_metrics(self) -> dict[str, float]:
+        """What the episode came to, by name, for results and reports; asked after its last step."""
+        return {}
+
 
 def incentive_side(env: ParallelEnv) -> IncentiveEnv | None:
     """The :class:`IncentiveEnv` that an environment is or wraps, if any."""

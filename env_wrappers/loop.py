@@ -240,6 +240,19 @@ class LoopVectorEnv(VectorIncentiveEnv):
             parts.append(part if agent in present else np.zeros_like(part))
         return np.concatenate(parts, dtype=np.float32)
 
+    def episode_metrics(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """See the base class.
+
+        Raises:
+            EnvAPIError: if a metric is no number.
+        """
+        sides = [side for side, over in zip(self._sides, which, strict=True) if over and side is not None]
+        measured = [side.episode_metrics() for side in sides]
+        return {
+            name: np.array([self._check.number(f"episode_metrics()[{name!r}]", own[name]) for own in measured])
+            for name in (measured[0] if measured else ())
+        }
+
     def render(self) -> np.ndarray:
         """See the base class."""
         frame = self.envs[0].render()

@@ -123,6 +123,11 @@ class OneCopyEnv(IncentiveEnv):
         """The batched environment's arrays for mechanisms."""
         return {key: values[0].copy() for key, values in self.vector.context.items()}
 
+    def episode_metrics(self) -> dict[str, float]:
+        """The batched environment's."""
+        measured = self.vector.episode_metrics(np.ones(1, bool))
+        return {name: float(values[0]) for name, values in measured.items()}
+
     def close(self) -> None:
         """Closes the batched environment."""
         self.vector.close()

@@ -153,6 +153,18 @@ class VectorIncentiveEnv(ABC):
         """Inverse of :meth:`get_state`."""
         raise NotImplementedError(f"{self.name} cannot be restored in the middle of an episode")
 
+    def episode_metrics(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """What episodes came to, for results and reports; asked once an episode, between its end and the next reset.
+
+        Args:
+            which: ``[B]`` bool, copies whose episodes are over, E of them.
+
+        Returns:
+            Numbers ``[E]`` by name, always with the same names; a name may have parts, as in ``income/agent_0``. None
+            by default.
+        """
+        return {}
+
     def render(self) -> np.ndarray:
         """RGB picture ``[H, W, 3]`` uint8 of the first copy."""
         raise NotImplementedError(f"{self.name} has no picture")

@@ -265,7 +265,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         self.statistics.restart()
         # The batched reset has cut whatever a fragment had begun.
         self._needs_reset = True
-        self.statistics.add_complete(trajectory, self._incentives(trajectory), limit)
+        self.statistics.add_complete(trajectory, self._incentives(trajectory), limit, self.sampler.episode_metrics[0])
         return self._count(trajectory)
 
     def _fragment(self, behaviour: Behaviour) -> Trajectory:
@@ -274,7 +274,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         if reset:
             self.statistics.restart()
         trajectory = self.sampler.fragment(behaviour, length, reset)
-        self.statistics.add(trajectory, self._incentives(trajectory))
+        self.statistics.add(trajectory, self._incentives(trajectory), self.sampler.episode_metrics)
         return self._count(trajectory)
 
     def _incentives(self, trajectory: Trajectory) -> np.ndarray:
@@ -334,6 +334,8 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
                 log(("agent_action_share", agent, name), shares[i], reduce="mean")
         for name, value in zip(self.output_names, offered, strict=True):
             log(("incentive_offered", name), value, reduce="mean")
+        for name, values in totals.metrics.items():
+            log(("episode", *name.split("/")), values.mean(), reduce="mean")
         return self.metrics.reduce()
 
     # -- state ------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class EpisodeTotals:
         offered: ``[E, U]`` sum over steps of the designer's outputs.
         paid_by_type: ``[E, A]`` incentives paid for each action type.
         actions_by_type: ``[E, N, A]`` how often each agent acted in each type.
+        metrics: ``[E]`` by name, the environment's own.
     """
 
     length: np.ndarray
@@ -30,6 +32,7 @@ class EpisodeTotals:
     offered: np.ndarray
     paid_by_type: np.ndarray
     actions_by_type: np.ndarray
+    metrics: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def paid(self) -> np.ndarray:
@@ -65,38 +68,53 @@ class EpisodeStatistics:
         self._num_types = num_action_types
         self._running = np.zeros((num_envs, sum(self._widths.values())))
         self._finished: list[np.ndarray] = []
+        self._metrics: list[dict[str, np.ndarray]] = []
 
     def restart(self) -> None:
         """Forgets unfinished episodes: environments were reset from outside."""
         self._running[:] = 0
 
-    def add(self, trajectory: Trajectory, incentives: np.ndarray) -> None:
+    def add(
+        self, trajectory: Trajectory, incentives: np.ndarray, metrics: Sequence[dict[str, np.ndarray]] = ()
+    ) -> None:
         """Adds a trajectory that continues where the last one ended.
 
         Args:
             trajectory: of the runner's B environments.
             incentives: ``[T, B, N]`` received.
+            metrics: the environment's own, an entry for each step in which episodes ended, of those; or none.
         """
         per_step = np.concatenate(self._per_step(trajectory, incentives), axis=-1, dtype=np.float64)
         over = trajectory.over.numpy()
         start = 0
-        for t in map(int, np.flatnonzero(over.any(1))):
+        for k, t in enumerate(map(int, np.flatnonzero(over.any(1)))):
             self._running += per_step[start : t + 1].sum(0)
             start = t + 1
             self._finished.append(self._running[over[t]])
+            if metrics:
+                self._metrics.append(metrics[k])
             self._running[over[t]] = 0
         self._running += per_step[start:].sum(0)
 
-    def add_complete(self, trajectory: Trajectory, incentives: np.ndarray, limit: int | None = None) -> None:
+    def add_complete(
+        self,
+        trajectory: Trajectory,
+        incentives: np.ndarray,
+        limit: int | None = None,
+        metrics: dict[str, np.ndarray] | None = None,
+    ) -> None:
         """Adds a trajectory that holds one whole episode of each environment, and zeros after its end.
 
         Args:
             trajectory: of the runner's B environments.
             incentives: ``[T, B, N]`` received.
             limit: count only the first so many environments.
+            metrics: the environment's own, ``[B]`` by name, or None.
         """
         parts = [part.sum(0, dtype=np.float64) for part in self._per_step(trajectory, incentives)]
         self._finished.append(np.concatenate(parts, axis=-1)[:limit])
+        if metrics:
+            self._metrics.append({name: values[:limit] for name, values in metrics.items()})
 
     def _per_step(self, trajectory: Trajectory, incentives: np.ndarray) -> list[np.ndarray]:
         """Each quantity, ``[T, B, width]``."""
@@ -124,14 +142,18 @@ class EpisodeStatistics:
         if self.num_finished == 0:
             return None
         rows = np.concatenate(self._finished)
-        self._finished = []
+        measured = {name: np.concatenate([part[name] for part in self._metrics]) for name in self._names()}
+        self._finished, self._metrics = [], []
         columns, start = {}, 0
         for name, width in self._widths.items():
             part = rows[:, start : start + width]
             columns[name] = part[:, 0] if name in ("length", "designer_return") else part
             start += width
         columns["actions_by_type"] = columns["actions_by_type"].reshape(len(rows), -1, self._num_types)
-        return EpisodeTotals(**columns)
+        return EpisodeTotals(**columns, metrics=measured)
+
+    def _names(self) -> Sequence[str]:
+        return tuple(self._metrics[0]) if self._metrics else ()
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Unfinished episodes, for exact resume."""

@@ -35,7 +35,8 @@ def evaluate(
 
     Returns:
         Means and standard errors over episodes of the designer's return (R^ID), incentives paid, their
-        difference, and per-agent returns and incentives; JSON-able.
+        difference, and per-agent returns and incentives; ``episode`` and ``episode_se`` those of the environment's own
+        metrics, by name, where it has some; JSON-able.
 
     Raises:
         ValueError: if ``episodes`` is less than 1.
@@ -68,11 +69,23 @@ def evaluate(
             name: dict(zip(types, share.tolist(), strict=True)) for name, share in zip(names, shares, strict=True)
         },
         "incentive_offered": dict(zip(runner.output_names, offered.tolist(), strict=True)),
+        **_of_the_environment(totals.metrics),
     }
     runner.stop()
     if render is not None:
         result["render"] = str(_render(algorithm, seed, greedy, Path(render)))
     return result
+
+
+def _of_the_environment(metrics: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Means and standard errors of the environment's own metrics, if it has some."""
+    both = {name: _mean_and_error("x", values) for name, values in metrics.items()}
+    if not both:
+        return {}
+    return {
+        "episode": {name: found["x_mean"] for name, found in both.items()},
+        "episode_se": {name: found["x_se"] for name, found in both.items()},
+    }
 
 
 def _mean_and_error(name: str, values: np.ndarray) -> dict[str, float]:

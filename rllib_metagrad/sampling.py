@@ -71,6 +71,9 @@ class Sampler:
         self.unsquash = unsquash
         reads = designer.mechanism.read_by_environment
         self.in_force = InForce(env, designer, generator) if reads else None
+        #: The environment's metrics of the episodes that ended in the last rollout: one entry if they are complete,
+        #: else one for each step in which some ended.
+        self.episode_metrics: list[dict[str, np.ndarray]] = []
 
     @torch.no_grad()
     def episodes(self, behaviour: Behaviour, on_step: Callable[[], None] | None = None) -> Trajectory:
@@ -99,6 +102,7 @@ class Sampler:
             self._step(record, behaviour, leaves)
             if on_step:
                 on_step()
+        self.episode_metrics = [env.episode_metrics(env.episode_over)]
         return self._finish(record, behaviour)
 
     @torch.no_grad()
@@ -106,19 +110,23 @@ class Sampler:
         """``length`` steps in each environment, continuing where the last fragment ended."""
         env = self.env
         env.autoreset = True
+        self.episode_metrics = []
         if reset:
             env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
         record = _Record(env, self.stacks, self.policies, length)
         leaves = self._leaves(behaviour)
         for _ in range(length):
-            self._step(record, behaviour, leaves)
+            over = self._step(record, behaviour, leaves)
+            if over.any():
+                self.episode_metrics.append(env.episode_metrics(over))
         return self._finish(record, behaviour)
 
     def _leaves(self, behaviour: Behaviour) -> list[list[Tensor]]:
         """Every stack's parameters, cut once for the whole rollout."""
         return [policy.parameters.cut(theta) for policy, theta in zip(self.policies, behaviour.thetas, strict=True)]
 
-    def _step(self, record: _Record, behaviour: Behaviour, leaves: list[list[Tensor]]) -> None:
+    def _step(self, record: _Record, behaviour: Behaviour, leaves: list[list[Tensor]]) -> np.ndarray:
+        """One step; returns in which environments it ended an episode, ``[B]`` bool."""
         env = self.env
         record.before_step()
         actions: list[np.ndarray | None] = [None] * len(env.groups)
@@ -147,7 +155,7 @@ class Sampler:
             merged[:, stack.positions] = sent
         output = None if self.in_force is None else self.in_force.before_step(behaviour.eta, behaviour.greedy)
         env.step(actions, output)  # type: ignore[arg-type]
-        record.after_step()
+        return record.after_step()
 
     def _finish(self, record: _Record, behaviour: Behaviour) -> Trajectory:
         """Adds the designer's outputs: all of them now, unless the environment has read them already."""
@@ -298,8 +306,8 @@ class _Record:
         row[...] = log_probs.numpy().reshape(row.shape)
         return recorded
 
-    def after_step(self) -> None:
-        """Records what the step brought."""
+    def after_step(self) -> np.ndarray:
+        """Records what the step brought; returns in which environments it ended an episode, ``[B]`` bool."""
         t, arrays, env = self.length, self._env_arrays, self.env
         arrays["rewards"][t] = env.rewards
         arrays["terminated"][t] = env.terminated
@@ -313,6 +321,7 @@ class _Record:
         for key in env.context_shapes:
             arrays[f"context/{key}"][t] = env.context[key]
         self.length += 1
+        return over
 
     def arrays(self) -> dict[str, Any]:
         """Environment-level tensors of the finished rollout, with the last observations put in."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from test_vector import assert_equal, snapshot
 
-from env_wrappers.gather_trade_build.twin import VectorGatherTradeBuild
+from env_wrappers.gather_trade_build.twin import GatherTradeBuild, VectorGatherTradeBuild
+from env_wrappers.gather_trade_build.twin.saez import bracket_rates, estimate_elasticity
 
 SMALL: dict[str, Any] = {
     "map": ["W  S", "    ", "S  W"],
@@ -16,6 +17,7 @@ SMALL: dict[str, Any] = {
     "max_steps": 12,
     "scenario_config": {"fixed_four_skill_and_loc": False, "resource_regen_prob": 0.3},
 }
+PARTS: list[Any] = [{"Build": {"skill_dist": "pareto"}}, "ContinuousDoubleAuction", "Gather"]
 
 
 def random_actions(env: VectorGatherTradeBuild, rng: np.random.Generator) -> list[np.ndarray]:
@@ -152,6 +154,87 @@ def test_resumes_exactly(rng: str) -> None:
         for env in (first, second):
             env.step(actions, rates)
         assert_equal(snapshot(first), snapshot(second), rng)
+
+
+def test_planner_by_hand() -> None:
+    """0 leaves a rate, i sets 0.05 (i - 1), and only where a period begins; as for the original."""
+    env = GatherTradeBuild(tax="planner", components=[*PARTS, {"PeriodicBracketTax": {"period": 2}}])
+    env.reset(seed=0)
+    assert env.period_begins
+    assert env.planner_mask().all()
+    steps = [
+        ([5, 1, 21, 0, 0, 0, 11], [0.2, 0, 1, 0, 0, 0, 0.5]),
+        ([2] * 7, [0.2, 0, 1, 0, 0, 0, 0.5]),
+        ([0, 3, 0, 0, 0, 0, 0], [0.2, 0.1, 1, 0, 0, 0, 0.5]),
+        (None, [0.2, 0.1, 1, 0, 0, 0, 0.5]),
+        (None, [0.2, 0.1, 1, 0, 0, 0, 0.5]),
+    ]
+    for action, expected in steps:
+        if action is not None:
+            env.set_planner_action(action)
+        env.step(dict.fromkeys(env.agents, 0))
+        np.testing.assert_allclose(env.tax_rates(), expected)
+    # In the middle of a period, only to leave rates as they are is allowed.
+    assert env.planner_mask().reshape(7, 22).sum(1).tolist() == [1] * 7
+    for bad in ([22] * 7, [1, 2], [-1] * 7):
+        with pytest.raises(ValueError, match=r"gather_trade_build: the planner's action .* is not in"):
+            env.set_planner_action(bad)
+    with pytest.raises(ValueError, match="set_rates needs tax: external, got tax: planner"):
+        env.set_rates([0.1] * 7)
+    with pytest.raises(ValueError, match="set_planner_action needs tax: planner, got tax: external"):
+        GatherTradeBuild().set_planner_action([0] * 7)
+
+
+def test_choices_of_a_batch_are_checked() -> None:
+    env = VectorGatherTradeBuild(2, **SMALL, tax="planner")
+    env.reset(0)
+    for bad, message in ((0.5, "got 0.5"), (22, "got 22"), (-1, "got -1")):
+        with pytest.raises(ValueError, match=f"choices must be whole numbers from 0 to 21, {message}"):
+            env.step([np.zeros((2, 2), int)], np.full((2, 7), bad))
+    with pytest.raises(ValueError, match=r"must be the planner's choices of shape \(2, 7\), got \(7,\)"):
+        env.step([np.zeros((2, 2), int)], np.zeros(7))
+
+
+def test_saez_is_as_it_was_after_a_refused_action() -> None:
+    env = VectorGatherTradeBuild(1, **SMALL, tax="saez", autoreset=True)
+    env.reset(0)
+    rng = np.random.default_rng(0)
+    env._game.num_seen[:] = 500
+    env._game.seen[0] = np.stack([rng.gamma(2, 20, 500), rng.random(500)], 1)
+    before = env.get_state()
+    with pytest.raises(ValueError, match="action 99"):
+        env.step([np.array([[99, 0]])])
+    for name, value in before.items():
+        np.testing.assert_array_equal(env.get_state()[name], value)
+    env.step([np.zeros((1, 2), int)])
+    assert env._game.elasticity[0] != before["elasticity"][0]
+    assert (env._game.rates > 0).any()
+
+
+def test_rates_of_saez_by_hand() -> None:
+    """Bins are a fifth of a coin wide here."""
+    cutoffs = np.array([0, 10.0, 20.0])
+    sizes = np.array([10.0, 10.0, np.inf])
+    flat = bracket_rates(np.full(100, 15.0), cutoffs, sizes, 0.5, "uniform")
+    # All earn 15, in the middle of bin 75 with 15.1: there g is 1/2 and a 15.1 / 0.2 / (1/2). From 0 a line goes there.
+    top = 0.5 / (0.5 + 151 * 0.5)
+    np.testing.assert_allclose(flat[0], top * 25.5 / 76, rtol=1e-6)
+    # Nobody is above, so nobody's weight counts.
+    assert flat[-1] == pytest.approx(1)
+    # Half earn 5 and half 40: above the top cutoff g = (1/40) / ((1/5.05 + 1/40) / 2), a = 40 / 20.
+    g = (1 / 40) / ((1 / 5.1 + 1 / 40) / 2)
+    both = bracket_rates(np.repeat([5.0, 40.0], 50), cutoffs, sizes, 0.5, "inverse_income")
+    np.testing.assert_allclose(both[-1], (1 - g) / (1 - g + 2 * 0.5), rtol=1e-6)
+
+
+def test_elasticity_by_hand() -> None:
+    """Incomes 50 (1 - t) ** 0.4: a fiftieth of the way from 0.5 to 0.4."""
+    rates = np.linspace(0, 0.9, 20)
+    np.testing.assert_allclose(estimate_elasticity(50 * (1 - rates) ** 0.4, rates, 0.5), 0.98 * 0.5 + 0.02 * 0.4)
+    # Falling with what is left of a coin: taken as 0. Alike rates, and too few incomes: as before.
+    np.testing.assert_allclose(estimate_elasticity(50 * (1 - rates) ** -0.4, rates, 0.5), 0.49)
+    assert estimate_elasticity(np.full(20, 5.0), np.full(20, 0.3), 0.7) == 0.7
+    assert estimate_elasticity(np.append(np.arange(1, 10), -1.0), rates[:10], 0.7) == 0.7
 
 
 def test_over_stays_over_without_autoreset() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -17,11 +16,16 @@ import gymnasium as gym
 import numpy as np
 
 from env_wrappers.gather_trade_build.foundation import package
+from env_wrappers.gather_trade_build.foundation.accounts import Sums, accounts
 from env_wrappers.gather_trade_build.foundation.config import COVID, NAME, PAPER_SCENARIO, check_config
 from env_wrappers.gather_trade_build.foundation.generator import PrivateGenerator
 from env_wrappers.gather_trade_build.foundation.observations import as_arrays, of_agents, planner_vector, space_of
+from env_wrappers.gather_trade_build.foundation.scenes import scene_of
 from env_wrappers.gather_trade_build.foundation.taxes import check_rates
+from env_wrappers.gather_trade_build.measures import measure
+from env_wrappers.gather_trade_build.pictures import RENDER_MODES, as_text, draw_economy
 from env_wrappers.incentive_env import IncentiveEnv
+from env_wrappers.simultaneous import check_render_mode
 
 #: Constructors draw with this seed, so that equal configurations are equal games (some scenarios draw skills there).
 CONSTRUCTION_SEED = 1
@@ -48,6 +52,7 @@ class FoundationEnv(IncentiveEnv):
             and then at ``slope`` more of the greatest rate with each; None: no such cap.
         objective: what :meth:`designer_reward` is: ``welfare``, productivity x equality after the step; or
             ``planner``, the package's own reward of its planner, the change of its social welfare.
+        render_mode: None, ``human`` (text) or ``rgb_array``.
 
     Attributes:
         original: the package's environment.
@@ -62,7 +67,8 @@ class FoundationEnv(IncentiveEnv):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "gather_trade_build_v0",
-        "render_modes": [],
+        "render_modes": list(RENDER_MODES),
+        "render_fps": 5,
         "is_parallelizable": True,
     }
 
@@ -78,7 +84,9 @@ class FoundationEnv(IncentiveEnv):
         rates: Sequence[float] | None = None,
         rate_cap_annealing: Sequence[float] | None = None,
         objective: str = "welfare",
+        render_mode: str | None = None,
     ) -> None:
+        check_render_mode(NAME, render_mode, RENDER_MODES)
         foundation = package.load()
         self.config = config = check_config(
             foundation,
@@ -93,7 +101,7 @@ class FoundationEnv(IncentiveEnv):
             rate_cap_annealing,
             objective,
         )
-        self.render_mode = None
+        self.render_mode = render_mode
         self.max_episode_steps = config.max_steps
         self.possible_agents = [f"agent_{i}" for i in range(config.num_agents)]
         self.agents: list[str] = []
@@ -116,7 +124,8 @@ class FoundationEnv(IncentiveEnv):
         self._types: dict[str, int] = {}
         self._planner_action: Any = None
         self._rewards: dict[str, float] = {}
-        self._planner_reward = 0.0
+        self._planner_reward = self._welfare = 0.0
+        self._sums, self._start_coin = Sums(), self._coin()
 
     def _construct(self, foundation: Any) -> Any:
         """Makes :attr:`original`, and returns observations of a first episode for their shapes."""
@@ -132,7 +141,7 @@ class FoundationEnv(IncentiveEnv):
                 self.original: Any = foundation.make_env_instance(config.scenario, **config.arguments)
                 observations = self.original.reset()
             except (Exception, SystemExit) as error:
-                raise ValueError(_refusal(error, printed.getvalue())) from error
+                raise ValueError(package.refusal(error, printed.getvalue())) from error
         lost = [agent.idx for agent in self.original.world.agents if min(agent.loc) < 0]
         if lost and config.arguments.get("fixed_four_skill_and_loc"):
             raise ValueError(
@@ -181,10 +190,12 @@ class FoundationEnv(IncentiveEnv):
             self._generator = PrivateGenerator(seed)
             self._seeded = True
         self._types, self._planner_action, self._rewards, self._planner_reward = {}, None, {}, 0.0
+        self._sums = Sums()
         with self._generator.in_place(), contextlib.redirect_stdout(io.StringIO()):
             observations = self.original.reset()
         self.agents = list(self.possible_agents)
         self._remember(observations)
+        self._start_coin = self._coin()
         return self._observations, self._infos()
 
     def step(
@@ -220,8 +231,12 @@ class FoundationEnv(IncentiveEnv):
         own = of_agents(rewards, len(agents))
         self._rewards = {agent: float(reward) for agent, reward in zip(agents, own, strict=True)}
         self._planner_reward = float(rewards["p"])
+        self._welfare = self.social_metrics()["welfare"]
+        self._sums.add(self._welfare, self.tax_rates())
         self._remember(observations)
         cut = bool(done["__all__"])
+        if self.render_mode == "human":
+            self.render()
         self.agents = [] if cut else self.agents
         return (
             self._observations,
@@ -335,7 +350,7 @@ class FoundationEnv(IncentiveEnv):
 
     def designer_reward(self) -> float:
         """As ``objective`` says."""
-        return self._planner_reward if self.config.objective == "planner" else self.social_metrics()["welfare"]
+        return self._planner_reward if self.config.objective == "planner" else self._welfare
 
     def planner_reward(self) -> float:
         """The package's own reward of its planner in the last step."""
@@ -343,10 +358,18 @@ class FoundationEnv(IncentiveEnv):
 
     def social_metrics(self) -> dict[str, float]:
         """Productivity (all coin, escrow included), equality (1 - normalised Gini index), and their product welfare."""
-        coin = np.array([agent.total_endowment("Coin") for agent in self.original.world.agents])
+        coin = self._coin()
         productivity = float(self._measures.get_productivity(coin))
         equality = float(self._measures.get_equality(coin))
         return {"productivity": productivity, "equality": equality, "welfare": productivity * equality}
+
+    def _coin(self) -> np.ndarray:
+        return np.array([agent.total_endowment("Coin") for agent in self.original.world.agents])
+
+    def episode_metrics(self) -> dict[str, float]:
+        """See docs/metrics.md; what the components in play can tell."""
+        books = accounts(self.original, self._tax, self._sums, self._start_coin)
+        return {name: float(values[0]) for name, values in measure(books).items()}
 
     def metrics(self) -> dict[str, float]:
         """:meth:`social_metrics` and all that the package measures, but what is not yet a number."""
@@ -363,6 +386,12 @@ class FoundationEnv(IncentiveEnv):
         self._generator.state = state
         self._seeded = True
 
+    def render(self) -> np.ndarray | None:
+        """A picture, or text on stdout."""
+        if self.render_mode == "human":
+            print(as_text(scene_of(self.original, self._tax)))
+        return draw_economy(scene_of(self.original, self._tax)) if self.render_mode == "rgb_array" else None
+
     def close(self) -> None:
         """Nothing to release."""
 
@@ -370,13 +399,3 @@ class FoundationEnv(IncentiveEnv):
 def _action_space(agent: Any) -> gym.Space:
     sizes = agent.action_spaces
     return gym.spaces.MultiDiscrete(sizes) if agent.multi_action_mode else gym.spaces.Discrete(int(sizes))
-
-
-def _refusal(error: BaseException, printed: str) -> str:
-    """One line for whatever a constructor of the package raised; its assertions say nothing but themselves."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    # A KeyError's own text is the repr of its argument.
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    said = " ".join(f"{text or frame.line or type(error).__name__} {printed}".split())
-    file = frame.filename.rpartition("/")[2]
-    return f"{NAME}: ai-economist refuses this configuration: {said} ({file}:{frame.lineno})"

@@ -20,6 +20,7 @@ import contextlib
 import importlib
 import io
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from importlib import metadata
@@ -105,6 +106,16 @@ def in_its_world() -> Iterator[io.StringIO]:
         finally:
             if not has_int:
                 delattr(np, "int")
+
+
+def refusal(error: BaseException, printed: str) -> str:
+    """One line for whatever a constructor of the package raised; its assertions say nothing but themselves."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    # A KeyError's own text is the repr of its argument.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    said = " ".join(f"{text or frame.line or type(error).__name__} {printed}".split())
+    file = frame.filename.rpartition("/")[2]
+    return f"gather_trade_build: ai-economist refuses this configuration: {said} ({file}:{frame.lineno})"
 
 
 def folder(foundation: Any) -> Path:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+import gymnasium as gym
 import numpy as np
 
+from env_wrappers.gather_trade_build.pictures import RENDER_MODES, as_text
 from env_wrappers.gather_trade_build.twin.config import BRACKETS
 from env_wrappers.gather_trade_build.twin.maps import NAME
 from env_wrappers.gather_trade_build.twin.vector import VectorGatherTradeBuild
@@ -25,7 +27,8 @@ class GatherTradeBuild(OneCopyEnv):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "gather_trade_build_v0",
-        "render_modes": [],
+        "render_modes": list(RENDER_MODES),
+        "render_fps": 5,
         "is_parallelizable": True,
         "action_mask": True,
     }
@@ -33,17 +36,79 @@ class GatherTradeBuild(OneCopyEnv):
     def __init__(self, **config: Any) -> None:
         self.economy = VectorGatherTradeBuild(1, **config)
         super().__init__(self.economy)
+        self.render_mode = config.get("render_mode")
 
     def set_rates(self, rates: Any) -> None:
         """Sets the marginal tax rates ``[7]`` for the tax periods from the next one that begins.
 
         Raises:
-            ValueError: unless they are 7 numbers from 0 to 1.
+            ValueError: unless they are 7 numbers from 0 to 1, and ``tax`` is external.
         """
+        if self.economy.config.tax != "external":
+            raise ValueError(f"{NAME}: set_rates needs tax: external, got tax: {self.economy.config.tax}")
         values = np.asarray(rates, np.float64)
         if values.shape != (BRACKETS,) or not ((values >= 0) & (values <= 1)).all():
             raise ValueError(f"{NAME}: tax rates must be {BRACKETS} numbers from 0 to 1, got {rates!r}")
         self.designer_output = values
+
+    @property
+    def planner_action_space(self) -> gym.spaces.MultiDiscrete:
+        """Of :meth:`set_planner_action`: a choice for each bracket."""
+        return gym.spaces.MultiDiscrete([1 + len(self.economy.config.discrete_rates)] * BRACKETS)
+
+    def set_planner_action(self, action: Any) -> None:
+        """The planner's action in the next step, with ``tax: planner``; it counts only where a tax period begins.
+
+        Args:
+            action: ``[7]``: 0 leaves a rate as it is, i sets the (i - 1)-th of the rates. What :meth:`planner_mask`
+                forbids by the annealed cap is taken all the same, as in the original.
+
+        Raises:
+            ValueError: for an action that is not in the space, and unless ``tax`` is planner.
+        """
+        if self.economy.config.tax != "planner":
+            raise ValueError(f"{NAME}: set_planner_action needs tax: planner, got tax: {self.economy.config.tax}")
+        values = np.asarray(action, np.int64 if np.size(action) else None)
+        if not self.planner_action_space.contains(values):
+            raise ValueError(f"{NAME}: the planner's action {action!r} is not in {self.planner_action_space}")
+        self.designer_output = values
+
+    def planner_mask(self) -> np.ndarray:
+        """``[7 * 22]`` bool, what the planner may choose, bracket after bracket."""
+        return self.economy.planner_masks()[0]
+
+    @property
+    def period_begins(self) -> bool:
+        """Whether a tax period begins with the next step."""
+        return bool(self.economy._game.day[0] == 1)
+
+    def tax_rates(self) -> np.ndarray:
+        """``[7]`` rates in force, caps applied."""
+        return self.economy._game.rates[0].copy()
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
+        """A new episode, which starts with the rates of the configuration."""
+        self.designer_output = None
+        return super().reset(seed, options)
+
+    def step(
+        self, actions: dict[str, Any]
+    ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
+        """See the base class."""
+        result = super().step(actions)
+        if self.economy.config.tax == "planner":
+            self.designer_output = None
+        if self.render_mode == "human":
+            self.render()
+        return result
+
+    def render(self) -> np.ndarray | None:
+        """A picture, or text on stdout."""
+        if self.render_mode == "human":
+            print(as_text(self.economy.scene()))
+        return self.economy.render() if self.render_mode == "rgb_array" else None
 
     @property
     def bracket_cutoffs(self) -> np.ndarray:

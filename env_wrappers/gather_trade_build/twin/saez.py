@@ -116,7 +116,7 @@ def _weights_from_here(
 def _interpolated(rates: np.ndarray) -> np.ndarray:
     """Fills the gaps (NaN) before each rate by a line from the rate before it, from 0 at first."""
     rate, at = 0.0, -1
-    for i in np.flatnonzero(~np.isnan(rates)):
+    for i in np.flatnonzero(~np.isnan(rates)).tolist():
         if i - at > 1:
             rates[at + 1 : i] = np.linspace(rate, rates[i], i - at + 1)[1:-1]
         rate, at = rates[i], i
