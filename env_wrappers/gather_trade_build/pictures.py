@@ -124,7 +124,7 @@ def _draw_map(draw: Draw, scene: Scene, size: int) -> None:
         if scene.stone[row, column]:
             _shape(draw, x, y, size, _ROCK, ((0.14, 0.78), (0.2, 0.45), (0.45, 0.24), (0.74, 0.34), (0.88, 0.78)))
         if scene.owners[row, column] >= 0:
-            colour = _colour(scene.owners[row, column])
+            colour = _colour(int(scene.owners[row, column]))
             _shape(
                 draw,
                 x,

@@ -13,6 +13,7 @@ import jinja2
 import matplotlib.pyplot as plt
 
 from rllib_metagrad.analysis import figures, style
+from rllib_metagrad.analysis.economy import EPISODE
 from rllib_metagrad.analysis.runs import (
     CPU_SECONDS,
     ENV_STEPS,
@@ -89,6 +90,14 @@ def result_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
         for metric, name in outcomes:
             if any(group.final(prefix + metric).n for group in groups):
                 columns.append((prefix + metric, kind + name))
+    # Of an economy; of training only where nothing is evaluated.
+    economy = [
+        (prefix + EPISODE + name, kind + name)
+        for prefix, kind in ((EVALUATION, "evaluation "), (TRAINING, "training "))
+        for name in ("productivity", "equality", "welfare")
+        if any(group.final(prefix + EPISODE + name).n for group in groups)
+    ]
+    columns += economy[:3]
     counts = [
         (key, name)
         for key, name in ((ITERATION, "iterations"), (ENV_STEPS, "env steps"), (CPU_SECONDS, "CPU s"))

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from rllib_metagrad.analysis.runs import Curve
+from rllib_metagrad.analysis.runs import Curve, Estimate
 
 # Okabe and Ito's colours, told apart with any common colour blindness (yellow is too pale on white: wine).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#882255")
@@ -95,6 +95,28 @@ def draw(axes: Axes, curve: Curve, *, band: bool = True, **style: Any) -> None:
     if curve.n > 1 and band:
         low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
         axes.fill_between(curve.x, low, high, color=style.get("color"), alpha=0.18, linewidth=0)
+
+
+def bars(axes: Axes, names: Sequence[str], series: Sequence[tuple[Sequence[Estimate], dict[str, Any]]]) -> None:
+    """Bars in groups, one for each name, with standard errors.
+
+    Args:
+        axes: to draw in.
+        names: of the groups, along x.
+        series: a mean for each name, and how its bars look.
+    """
+    width = 0.8 / max(1, len(series))
+    for index, (values, look) in enumerate(series):
+        x = np.arange(len(names)) + (index - (len(series) - 1) / 2) * width
+        errors = [0.0 if math.isnan(value.standard_error) else value.standard_error for value in values]
+        means = [value.mean for value in values]
+        axes.bar(x, means, 0.92 * width, **look)
+        if any(errors):
+            axes.errorbar(x, means, errors, fmt="none", ecolor="#333333", elinewidth=0.9, capsize=1.8)
+    axes.axhline(0, color="#999999", linewidth=0.7)
+    axes.set_xticks(range(len(names)), names)
+    axes.grid(axis="x", visible=False)
+    axes.set_axisbelow(True)
 
 
 def finish_x(axes: Axes, label: str) -> None:

@@ -106,6 +106,47 @@ def metagrad_row(speed: float, best: float = 26.0, agents: int = 5) -> Row:
     return row
 
 
+def economy_row(
+    level: float, rates: tuple[float, ...] = (0.1, 0.2, 0.3), brackets: tuple[str, ...] = ("0", "9.7", "39.475")
+) -> Row:
+    """Results of an economy of four agents whose welfare goes to `level`, and whose rates rise to `rates`."""
+
+    def row(i: int, rng: np.random.Generator) -> dict[str, Any]:
+        done = 1 - math.exp(-i / 15)
+
+        def episode(noise: float) -> dict[str, Any]:
+            skilled = {f"skill_{k}": k * done * level / 100 + noise * rng.normal() for k in range(1, 5)}
+            tax = {name: value / 10 for name, value in skilled.items()}
+            return {
+                "welfare": level * done + 50 * noise * rng.normal(),
+                "productivity": level * done / 30 + noise * rng.normal(),
+                "equality": 1 - 0.5 * done + 0.01 * noise * rng.normal(),
+                "trades": 20 * done,
+                "tax_rate": {name: rate * done for name, rate in zip(brackets, rates, strict=True)},
+                "income": skilled,
+                "tax_paid": tax,
+                "income_after_redistribution": {
+                    name: value - tax[name] + sum(tax.values()) / 4 for name, value in skilled.items()
+                },
+                "income_from_building": {name: 2 * value for name, value in skilled.items()},
+                "income_from_trading": {name: -value for name, value in skilled.items()},
+                "wood_collected": {name: 10 * done / k for k, name in enumerate(skilled, 1)},
+                "stone_collected": {name: 5 * done / k for k, name in enumerate(skilled, 1)},
+                "houses": {name: value / 15 for name, value in skilled.items()},
+                "labor": dict.fromkeys(skilled, 60.0),
+            }
+
+        result: dict[str, Any] = {
+            "num_env_steps_sampled_lifetime": i * 1600,
+            "env_runners": {"designer_return_mean": level * done, "episode": episode(1.0)},
+        }
+        if i % 10 == 0:
+            result["evaluation"] = {"env_runners": {"episode": episode(0.2)}}
+        return result
+
+    return row
+
+
 def ppo_row(i: int, rng: np.random.Generator) -> dict[str, Any]:
     """Results of an algorithm without a designer."""
     return {
