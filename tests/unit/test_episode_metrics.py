@@ -38,24 +38,36 @@ def trajectory(over: np.ndarray) -> Trajectory:
 
 
 def test_metrics_stand_beside_the_totals_of_their_episodes() -> None:
-    """Environment 0 ends after steps 2 and 4, environment 1 after step 4, environment 2 after step 3."""
+    """Fragments: environment 0 ends after steps 2 and 4, environment 1 after step 4, environment 2 after step 3."""
     over = np.zeros((5, 3), bool)
     over[[1, 3, 3, 2], [0, 0, 1, 2]] = True
     metrics = [{"name": np.array([20.0])}, {"name": np.array([32.0])}, {"name": np.array([40.0, 41.0])}]
-    for limit, names, lengths in ((None, [20, 32, 40, 41], [2, 3, 2, 4]), (2, [20, 40, 41], [2, 2, 4])):
-        statistics = EpisodeStatistics(3, 1, 1, 1)
-        statistics.add(trajectory(over), np.zeros((5, 3, 1)), limit, metrics)
-        totals = statistics.take()
-        assert totals is not None
-        assert totals.length.tolist() == lengths
-        assert totals.metrics["name"].tolist() == names
-        assert statistics.take() is None
+    statistics = EpisodeStatistics(3, 1, 1, 1)
+    statistics.add(trajectory(over), np.zeros((5, 3, 1)), metrics)
+    totals = statistics.take()
+    assert totals is not None
+    assert totals.length.tolist() == [2, 3, 2, 4]
+    assert totals.metrics["name"].tolist() == [20, 32, 40, 41]
+    assert statistics.take() is None
+
+
+def test_only_so_many_complete_episodes_count() -> None:
+    over = np.zeros((5, 3), bool)
+    over[-1] = True
+    metrics = {"name": np.array([1.0, 2.0, 3.0])}
+    statistics = EpisodeStatistics(3, 1, 1, 1)
+    statistics.add_complete(trajectory(over), np.zeros((5, 3, 1)), 2, metrics)
+    statistics.add_complete(trajectory(over), np.zeros((5, 3, 1)), None, metrics)
+    totals = statistics.take()
+    assert totals is not None
+    assert totals.metrics["name"].tolist() == [1, 2, 1, 2, 3]
+    assert len(totals.length) == 5
 
 
 def test_without_metrics() -> None:
     statistics = EpisodeStatistics(1, 1, 1, 1)
     statistics.add(trajectory(np.ones((2, 1), bool)), np.zeros((2, 1, 1)))
-    statistics.add(trajectory(np.ones((1, 1), bool)), np.zeros((1, 1, 1)), None, [{}])
+    statistics.add_complete(trajectory(np.ones((1, 1), bool)), np.zeros((1, 1, 1)), None, {})
     totals = statistics.take()
     assert totals is not None
     assert len(totals.length) == 3
