@@ -1,5 +1,7 @@
 """Wrong YAML files and command lines: each gets one line on stderr that says what, where and what to do."""
 
+from importlib import util
+
 import pytest
 
 GOOD = {
@@ -259,6 +261,37 @@ def check(result, message):
 def test_wrong_files(invoke, tmp_path, text, arguments, message):
     (tmp_path / "er.yaml").write_text(text)
     check(invoke("train", "file", "er.yaml", *arguments), message)
+    assert not (tmp_path / "results").exists()
+
+
+# name -> (more of env_config, what the message must hold)
+ECONOMY = {
+    "unknown component": ("components: [Gater]", "unknown component 'Gater'; did you mean 'Gather'?"),
+    "missing map": ("map: env-pure_and_mixed-15x16", "unknown map 'env-pure_and_mixed-15x16'; did you mean"),
+    "number of rates": ("rates: [0.1, 0.2]", "rates must be 7 numbers, one a tax bracket, got 2"),
+    "rate above 1": ("rates: [0, 0, 0, 0, 0, 0, 1.5]", "rates must be between 0 and 1, got [0"),
+    "rate below 0": ("rates: [-0.1, 0, 0, 0, 0, 0, 0]", "rates must be between 0 and 1, got [-0.1"),
+    "too many agents": ("num_agents: 11", "num_agents must be 2 to 10"),
+    "too few agents": ("num_agents: 1", "num_agents must be 2 to 10"),
+    "unknown tax": ("tax: us_federl", "unknown tax 'us_federl'; did you mean 'us_federal'?"),
+    "unknown way to render": ("render_mode: ascii", "render_mode must be human or rgb_array, got 'ascii'"),
+}
+BACKENDS = (
+    "numba",
+    pytest.param(
+        "foundation", marks=pytest.mark.skipif(util.find_spec("ai_economist") is None, reason="not installed")
+    ),
+)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("entry", "message"), ECONOMY.values(), ids=ECONOMY)
+def test_wrong_economies(invoke, tmp_path, entry, message, backend):
+    text = yaml(
+        run="FixedIncentive", env="gather_trade_build", config=f"{{env_config: {{backend: {backend}, {entry}}}}}"
+    )
+    (tmp_path / "er.yaml").write_text(text)
+    check(invoke("train", "file", "er.yaml"), f"er.yaml:5: config.env_config: gather_trade_build: {message}")
     assert not (tmp_path / "results").exists()
 
 

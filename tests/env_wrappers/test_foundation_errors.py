@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import sys
 from importlib import metadata
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from foundation_play import needs_package, noop
 
 from env_wrappers import make, make_vec
-from env_wrappers.gather_trade_build.foundation import FoundationEnv
+from env_wrappers.gather_trade_build.foundation import FoundationEnv, package
+from env_wrappers.gather_trade_build.foundation.config import COVID
 
 
 def error_of(call: Any, *args: Any, **kwargs: Any) -> str:
@@ -95,6 +97,26 @@ def test_calls() -> None:
     assert "rates must be 7 numbers, one a tax bracket, got 2" in error_of(env.set_rates, [0.1, 0.2])
     assert "rates must be between 0 and 1" in error_of(env.set_rates, np.full(7, 1.5))
     assert "set_rates needs tax: external, got tax: saez" in error_of(FoundationEnv(tax="saez").set_rates, [0.1] * 7)
+
+
+@needs_package
+def test_the_covid_scenario_without_what_checks_its_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "activation_code.txt").write_text("not one")
+    monkeypatch.setattr(package, "folder", lambda foundation: tmp_path)
+    monkeypatch.setitem(sys.modules, "Crypto", None)
+    monkeypatch.setattr(package.util, "find_spec", lambda name: None)
+    message = error_of(make, "gather_trade_build", backend="foundation", scenario=COVID)
+    assert message.endswith("which is not installed; install it with: pip install pycryptodome")
+
+
+def test_a_refused_code_is_told_in_the_words_of_the_package() -> None:
+    try:
+        sys.exit(0)
+    except SystemExit as error:
+        message = package.refusal(error, "The activation code\nis incorrect!\n")
+    assert "refuses this configuration: The activation code is incorrect! (test_foundation_errors.py:" in message
 
 
 def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def random_actions(env: VectorGatherTradeBuild, rng: np.random.Generator) -> lis
         ({"tax": "flat"}, "unknown tax 'flat'"),
         ({"tax": "us_federal", "rates": [0.1] * 7}, "rates needs tax: external"),
         ({"rates": [0.1] * 6}, "rates must be 7 numbers"),
-        ({"rates": [0.1] * 6 + [1.1]}, "rates must be a number from 0 to 1, got 1.1"),
+        ({"rates": [0.1] * 6 + [1.1]}, "rates must be between 0 and 1, got [0.1, "),
         ({"rate_cap_annealing": [1]}, "rate_cap_annealing must be [warmup, slope]"),
         ({"objective": "plannner"}, "unknown objective 'plannner'; did you mean 'planner'"),
         ({"rng": "mt"}, "unknown rng 'mt'"),

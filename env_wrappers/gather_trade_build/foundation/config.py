@@ -6,7 +6,6 @@ import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,9 @@ from env_wrappers.gather_trade_build.foundation.taxes import (
     EXTERNAL_TAX,
     PACKAGE_TAX,
     TAXES,
-    check_rates,
     num_brackets,
 )
+from env_wrappers.gather_trade_build.rates import check_annealing, check_rates
 from env_wrappers.pettingzoo_env import nearest
 from env_wrappers.simultaneous import whole_number
 
@@ -270,17 +269,7 @@ def _with_taxes(
     elif rates is not None:
         raise ValueError(f"{NAME}: rates needs tax: external, got tax: {tax}; leave rates out")
     if annealing is not None:
-        settings["tax_annealing_schedule"] = _annealing(annealing)
+        settings["tax_annealing_schedule"] = list(check_annealing(annealing))
     components = list(components)
     components[index] = (EXTERNAL_TAX if tax == "external" else name, settings)
     return components, tax
-
-
-def _annealing(value: Any) -> list[float]:
-    numbers = list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else []
-    if len(numbers) != 2 or not all(isinstance(n, Real) and np.isfinite(float(n)) for n in numbers) or numbers[1] <= 0:
-        raise ValueError(
-            f"{NAME}: rate_cap_annealing must be [warmup, slope]: episodes without tax, and the share of the full "
-            f"rate that each further episode allows (> 0), got {value!r}"
-        )
-    return [float(n) for n in numbers]

@@ -21,9 +21,9 @@ from env_wrappers.gather_trade_build.foundation.config import COVID, NAME, PAPER
 from env_wrappers.gather_trade_build.foundation.generator import PrivateGenerator
 from env_wrappers.gather_trade_build.foundation.observations import as_arrays, of_agents, planner_vector, space_of
 from env_wrappers.gather_trade_build.foundation.scenes import scene_of
-from env_wrappers.gather_trade_build.foundation.taxes import check_rates
 from env_wrappers.gather_trade_build.measures import measure
 from env_wrappers.gather_trade_build.pictures import RENDER_MODES, as_text, draw_economy
+from env_wrappers.gather_trade_build.rates import check_rates
 from env_wrappers.incentive_env import IncentiveEnv
 from env_wrappers.simultaneous import check_render_mode
 
@@ -130,12 +130,8 @@ class FoundationEnv(IncentiveEnv):
     def _construct(self, foundation: Any) -> Any:
         """Makes :attr:`original`, and returns observations of a first episode for their shapes."""
         config = self.config
-        if config.scenario == COVID and not (package.folder(foundation) / "activation_code.txt").exists():
-            raise ValueError(
-                f"{NAME}: scenario {COVID} needs an activation code from https://forms.gle/dJ2gKDBqLDko1g7m7; write "
-                f"it to {package.folder(foundation) / 'activation_code.txt'}, and pip install pycryptodome, which "
-                "checks it"
-            )
+        if config.scenario == COVID:
+            package.check_activation(foundation, COVID)
         with package.in_its_world() as printed, self._generator.in_place():
             try:
                 self.original: Any = foundation.make_env_instance(config.scenario, **config.arguments)

@@ -23,7 +23,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -108,12 +108,37 @@ def in_its_world() -> Iterator[io.StringIO]:
                 delattr(np, "int")
 
 
+def check_activation(foundation: Any, scenario: str) -> None:
+    """Whether the covid scenario can check its activation code; the package would ask for it and wait.
+
+    Raises:
+        ValueError: without a code, or without pycryptodome.
+    """
+    file = folder(foundation) / "activation_code.txt"
+    if not file.exists():
+        raise ValueError(
+            f"gather_trade_build: scenario {scenario} needs an activation code from https://forms.gle/dJ2gKDBqLDko1g7m7"
+            f"; write it to {file}, and pip install pycryptodome, which checks it"
+        )
+    if util.find_spec("Crypto") is None:
+        raise ValueError(
+            f"gather_trade_build: scenario {scenario} checks the activation code in {file} with pycryptodome, which is "
+            "not installed; install it with: pip install pycryptodome"
+        )
+
+
 def refusal(error: BaseException, printed: str) -> str:
     """One line for whatever a constructor of the package raised; its assertions say nothing but themselves."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     # A KeyError's own text is the repr of its argument.
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    said = " ".join(f"{text or frame.line or type(error).__name__} {printed}".split())
+    # A code that is refused is told on stdout, and then the package exits.
+    text = (
+        printed
+        if isinstance(error, SystemExit) and printed
+        else f"{text or frame.line or type(error).__name__} {printed}"
+    )
+    said = " ".join(text.split())
     file = frame.filename.rpartition("/")[2]
     return f"gather_trade_build: ai-economist refuses this configuration: {said} ({file}:{frame.lineno})"
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from env_wrappers.gather_trade_build.rates import check_rates
 from env_wrappers.simultaneous import whole_number
 
 #: The package's tax component, and ours. Flat observations are built from sorted names, and this one sorts alike.
@@ -24,36 +25,6 @@ TAXES: dict[str, dict[str, Any]] = {
     "free_market": {"disable_taxes": True},
     "planner": {"tax_model": "model_wrapper"},
 }
-
-
-def check_rates(rates: Any, brackets: int) -> np.ndarray:
-    """Marginal tax rates.
-
-    Args:
-        rates: one number a bracket, lowest bracket first.
-        brackets: how many there must be.
-
-    Returns:
-        ``[brackets]`` float64, a copy.
-
-    Raises:
-        ValueError: unless there are that many, all between 0 and 1.
-    """
-    try:
-        values = np.array(rates, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"gather_trade_build: rates must be {brackets} numbers, got {_shown(rates)}") from error
-    if values.shape != (brackets,):
-        got = f"{values.size}" if values.ndim == 1 else f"an array of shape {values.shape}"
-        raise ValueError(f"gather_trade_build: rates must be {brackets} numbers, one a tax bracket, got {got}")
-    if not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"gather_trade_build: rates must be between 0 and 1, got {_shown(values.tolist())}")
-    return values
-
-
-def _shown(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def num_brackets(settings: dict[str, Any]) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from env_wrappers.gather_trade_build.rates import check_annealing, check_rates
 from env_wrappers.gather_trade_build.twin.maps import NAME, read_map
 from env_wrappers.gather_trade_build.twin.saez import WEIGHTS
 from env_wrappers.pettingzoo_env import nearest
@@ -208,7 +209,7 @@ def check_config(
         raise ValueError(f"{NAME}: rates needs tax: external, got tax: {chosen}; leave rates out")
     start = US_RATES if chosen == "us_federal" else (0.0,) * BRACKETS
     if rates is not None:
-        start = tuple(_start_rates(rates))
+        start = tuple(check_rates(rates, BRACKETS).tolist())
     return TwinConfig(
         rows=rows,
         num_agents=agents,
@@ -221,7 +222,7 @@ def check_config(
         corners=corners,
         tax=chosen,
         rates=start,
-        annealing=None if rate_cap_annealing is None else _annealing(rate_cap_annealing),
+        annealing=None if rate_cap_annealing is None else check_annealing(rate_cap_annealing),
         objective=_one_of(*OBJECTIVES)("objective", objective),
         exact=_one_of(*GENERATORS)("rng", rng) == "exact",
         for_networks=_one_of(*OBSERVATIONS)("observations", observations) == "network",
@@ -286,20 +287,3 @@ def _corners(rows: tuple[str, ...], agents: int) -> tuple[tuple[int, int], ...]:
             )
         cells.append(cell)
     return tuple(cells)
-
-
-def _start_rates(rates: Any) -> list[float]:
-    values = list(rates) if isinstance(rates, Sequence | np.ndarray) and not isinstance(rates, str) else []
-    if len(values) != BRACKETS:
-        raise ValueError(f"{NAME}: rates must be {BRACKETS} numbers, one a tax bracket, got {rates!r}")
-    return [_number(0, 1)("rates", value) for value in values]
-
-
-def _annealing(value: Any) -> tuple[float, float]:
-    numbers = list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else []
-    if len(numbers) != 2 or not all(isinstance(n, Real) and np.isfinite(float(n)) for n in numbers) or numbers[1] <= 0:
-        raise ValueError(
-            f"{NAME}: rate_cap_annealing must be [warmup, slope]: episodes without tax, and the share of the full "
-            f"rate that each further episode allows (> 0), got {value!r}"
-        )
-    return float(numbers[0]), float(numbers[1])

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from env_wrappers.gather_trade_build.pictures import RENDER_MODES, as_text
+from env_wrappers.gather_trade_build.rates import check_rates
 from env_wrappers.gather_trade_build.twin.config import BRACKETS
 from env_wrappers.gather_trade_build.twin.maps import NAME
 from env_wrappers.gather_trade_build.twin.vector import VectorGatherTradeBuild
@@ -46,10 +47,7 @@ class GatherTradeBuild(OneCopyEnv):
         """
         if self.economy.config.tax != "external":
             raise ValueError(f"{NAME}: set_rates needs tax: external, got tax: {self.economy.config.tax}")
-        values = np.asarray(rates, np.float64)
-        if values.shape != (BRACKETS,) or not ((values >= 0) & (values <= 1)).all():
-            raise ValueError(f"{NAME}: tax rates must be {BRACKETS} numbers from 0 to 1, got {rates!r}")
-        self.designer_output = values
+        self.designer_output = check_rates(rates, BRACKETS)
 
     @property
     def planner_action_space(self) -> gym.spaces.MultiDiscrete:
