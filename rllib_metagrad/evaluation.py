@@ -15,6 +15,8 @@ from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.env_runner import IncentiveEnvRunner
 
 _MAX_ENVS = 128
+#: Frames.
+_LONG = 60
 
 
 def evaluate(
@@ -113,7 +115,7 @@ def _make_runner(
 
 
 def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path) -> Path:
-    """One episode as an animated picture, two frames a second."""
+    """One episode as an animated picture, two frames a second, or five if it is long."""
     runner = _make_runner(algorithm, 1, seed, greedy, render_mode="rgb_array")
     assert runner.env is not None
     frames: list[np.ndarray] = []
@@ -121,6 +123,7 @@ def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path) -> 
     runner.sampler.episodes(runner.behaviour(explore=False), on_step=lambda: frames.append(np.array(env.render())))
     runner.stop()
     images = [Image.fromarray(frame) for frame in frames]
+    duration = 500 if len(images) <= _LONG else 200
     path.parent.mkdir(parents=True, exist_ok=True)
-    images[0].save(path, save_all=True, append_images=images[1:], duration=500, loop=0)
+    images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0)
     return path

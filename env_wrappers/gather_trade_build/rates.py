@@ -48,7 +48,7 @@ def check_annealing(value: Any) -> tuple[float, float]:
     numbers = list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else []
     if len(numbers) != 2 or not all(isinstance(n, Real) and np.isfinite(float(n)) for n in numbers) or numbers[1] <= 0:
         raise ValueError(
-            f"gather_trade_build: rate_cap_annealing must be [warmup, slope]: episodes without tax, and the share of the "
-            f"full rate that each further episode allows (> 0), got {value!r}"
+            f"gather_trade_build: rate_cap_annealing must be [warmup, slope]: episodes without tax, and the share of "
+            f"the full rate that each further episode allows (> 0), got {value!r}"
         )
     return float(numbers[0]), float(numbers[1])

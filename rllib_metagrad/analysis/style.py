@@ -111,7 +111,8 @@ def bars(axes: Axes, names: Sequence[str], series: Sequence[tuple[Sequence[Estim
         errors = [0.0 if math.isnan(value.standard_error) else value.standard_error for value in values]
         means = [value.mean for value in values]
         axes.bar(x, means, 0.92 * width, **look)
-        if any(errors):
+        # Seeds with equal numbers differ by rounding.
+        if max(errors, default=0.0) > 1e-6 * max(map(abs, means), default=0.0):
             axes.errorbar(x, means, errors, fmt="none", ecolor="#333333", elinewidth=0.9, capsize=1.8)
     axes.axhline(0, color="#999999", linewidth=0.7)
     axes.set_xticks(range(len(names)), names)

@@ -104,7 +104,8 @@ class Game(NamedTuple):
         traded: ``[B, N]`` float64, coin of sales less that of purchases in this episode.
         collected: ``[B, N, 2]`` float64, stone and wood.
         taxed: ``[B, N]`` float64, taxes paid; shared_out ``[B]``: what each agent got back.
-        welfare_sum, rate_sum: ``[B]`` and ``[B, 7]`` float64, sums over steps of productivity * equality, and of rates.
+        welfare_sum, rate_sum: ``[B]`` and ``[B, 7]`` float64, sums over steps of productivity * equality, and of
+            rates (of the whole period, from its first step on).
         order, kinds, amounts, coins, previous, gaps, incomes, net, shared: scratch.
     """
 

@@ -297,7 +297,6 @@ def play(
         reports.truncated[b, i] = cut
     for k in range(game.rates.shape[1]):
         reports.rates[b, k] = game.rates[b, k]
-        game.rate_sum[b, k] += game.rates[b, k]
     game.welfare_sum[b] += level
     reports.rate_cap[b] = game.cap[b]
     reports.designer_reward[b] = change if rules.planner_objective else level

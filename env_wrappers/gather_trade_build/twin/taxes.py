@@ -74,6 +74,10 @@ def begin_period(rules: Rules, game: Game, generators: Generators, b: int) -> No
                 game.wanted[b, k] = game.cap[b] * uniform(generators, b)
     set_rates(game, b)
     show_rates(game, b)
+    # This step is counted already; the last period may be cut short.
+    steps = min(rules.period, rules.max_steps - game.t[b] + 1)
+    for k in range(game.rates.shape[1]):
+        game.rate_sum[b, k] += steps * game.rates[b, k]
 
 
 @inlined
