@@ -51,7 +51,7 @@ def test_mistakes_are_told() -> None:
     with pytest.raises(ValueError, match=r"no episode; call reset\(\) first"):
         env.step({})
     for bad in ([0.5] * 6, [0.5] * 6 + [1.5], [float("nan")] * 7):
-        with pytest.raises(ValueError, match="rates must be (7 numbers|between 0 and 1)"):
+        with pytest.raises(ValueError, match=r"rates must be (7 numbers|between 0 and 1)"):
             env.set_rates(bad)
     with pytest.raises(ValueError, match="unknown env_config key 'num_agent'; did you mean 'num_agents'"):
         make("gather_trade_build", num_agent=4)
