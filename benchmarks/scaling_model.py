@@ -54,14 +54,15 @@ def constants_from(
         runners: R of each measurement, at least two different ones.
         steps: S.
         sample: CPU seconds of one runner's sampling.
-        wall: seconds of an update with the first R; what no other term explains of them is ``fixed``.
+        wall: seconds of an update with the first R; what no other term explains of them is ``fixed``, at least 0 (where
+            larger batches cost more for each step, the slopes explain more than there is).
         messages: CPU seconds that the algorithm's process spends on its runners, for each R.
         learning: CPU seconds of the learner's update, for each R.
         trajectory_bytes: of one runner's trajectory.
     """
     _, per_runner = line(runners, messages)
     _, per_batch = line(runners, learning)
-    fixed = wall - sample - runners[0] * (per_runner + per_batch)
+    fixed = max(0.0, wall - sample - runners[0] * (per_runner + per_batch))
     return Constants(steps, sample, fixed, per_runner, per_batch / steps, trajectory_bytes)
 
 

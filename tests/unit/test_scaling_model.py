@@ -79,6 +79,15 @@ def test_constants_from_measurements() -> None:
     assert seconds_per_update(found, 1) == pytest.approx(1.9)
 
 
+def test_nothing_is_left_to_explain_where_slopes_explain_too_much() -> None:
+    learning = [0.6, 1.2, 3.0]  # more than in proportion: the line's slope is 57 / 70
+    found = constants_from(
+        [1, 2, 4], steps=1, sample=0.1, wall=0.7, messages=[0, 0, 0], learning=learning, trajectory_bytes=1
+    )
+    assert found.per_step == pytest.approx(57 / 70)
+    assert found.fixed == 0.0
+
+
 def test_a_line_through_points() -> None:
     assert line([0, 1, 3], [1, 3, 7]) == pytest.approx((1.0, 2.0))
     assert line([0, 1, 2], [0, 3, 0]) == pytest.approx((1.0, 0.0))
