@@ -19,6 +19,11 @@ _MAP, _LARGEST, _SMALLEST = 480, 40, 10
 _PANEL, _MARGIN, _ROW, _HEADER, _CHART = 448, 14, 24, 66, 190
 _INK, _PALE, _LINE = "#222222", "#777777", "#CCCCCC"
 _GROUND, _WATER, _TREE, _FOREST, _ROCK, _QUARRY = "#F3EEE0", "#8CBFE6", "#2E8B3D", "#DCE9CC", "#7A7A80", "#DDDCD8"
+#: Corners of shapes, x and y in shares of a cell.
+_TREE_SHAPE = ((0.5, 0.1), (0.85, 0.62), (0.58, 0.62), (0.58, 0.88), (0.42, 0.88), (0.42, 0.62), (0.15, 0.62))
+_ROCK_SHAPE = ((0.14, 0.78), (0.2, 0.45), (0.45, 0.24), (0.74, 0.34), (0.88, 0.78))
+_HOUSE_SHAPE = ((0.5, 0.08), (0.95, 0.48), (0.84, 0.48), (0.84, 0.94), (0.16, 0.94), (0.16, 0.48), (0.05, 0.48))
+_DOOR_SHAPE = ((0.41, 0.94), (0.41, 0.62), (0.59, 0.62), (0.59, 0.94))
 #: Columns of the table: headings, and where they end.
 _COLUMNS = (("skill", 108), ("coin", 176), ("wood", 236), ("stone", 294), ("houses", 360), ("labor", 420))
 
@@ -100,40 +105,20 @@ def draw_economy(scene: Scene) -> np.ndarray:
 
 
 def _draw_map(draw: Draw, scene: Scene, size: int) -> None:
+    grounds = ((scene.water, _WATER), (scene.wood_sources, _FOREST), (scene.stone_sources, _QUARRY))
     for row, column in np.ndindex(scene.water.shape):
         x, y = column * size, row * size
-        ground = _GROUND
-        for there, colour in (
-            (scene.water, _WATER),
-            (scene.wood_sources, _FOREST),
-            (scene.stone_sources, _QUARRY),
-        ):
-            ground = colour if there[row, column] else ground
-        draw.rectangle((x, y, x + size - 1, y + size - 1), fill=ground, outline=None)
+        ground = next((colour for there, colour in grounds if there[row, column]), _GROUND)
+        draw.rectangle((x, y, x + size - 1, y + size - 1), fill=ground)
         draw.line((x, y, x + size - 1, y), fill="#FFFFFF")
         draw.line((x, y, x, y + size - 1), fill="#FFFFFF")
         if scene.wood[row, column]:
-            _shape(
-                draw,
-                x,
-                y,
-                size,
-                _TREE,
-                ((0.5, 0.1), (0.85, 0.62), (0.58, 0.62), (0.58, 0.88), (0.42, 0.88), (0.42, 0.62), (0.15, 0.62)),
-            )
+            _shape(draw, x, y, size, _TREE, _TREE_SHAPE)
         if scene.stone[row, column]:
-            _shape(draw, x, y, size, _ROCK, ((0.14, 0.78), (0.2, 0.45), (0.45, 0.24), (0.74, 0.34), (0.88, 0.78)))
+            _shape(draw, x, y, size, _ROCK, _ROCK_SHAPE)
         if scene.owners[row, column] >= 0:
-            colour = _colour(int(scene.owners[row, column]))
-            _shape(
-                draw,
-                x,
-                y,
-                size,
-                colour,
-                ((0.5, 0.08), (0.95, 0.48), (0.84, 0.48), (0.84, 0.94), (0.16, 0.94), (0.16, 0.48), (0.05, 0.48)),
-            )
-            _shape(draw, x, y, size, "#FFFFFF", ((0.41, 0.94), (0.41, 0.62), (0.59, 0.62), (0.59, 0.94)))
+            _shape(draw, x, y, size, _colour(int(scene.owners[row, column])), _HOUSE_SHAPE)
+            _shape(draw, x, y, size, "#FFFFFF", _DOOR_SHAPE)
     for agent, (row, column) in enumerate(scene.cells.tolist()):
         _disc(draw, agent, (column + 0.5) * size, (row + 0.5) * size, 0.36 * size)
 

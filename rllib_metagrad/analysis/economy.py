@@ -23,6 +23,7 @@ from rllib_metagrad.analysis.panels import (
     has,
     lines_by_name,
     names_after,
+    natural,
     over_training,
     share_y,
 )
@@ -80,12 +81,16 @@ def tax_rates(groups: Sequence[Group]) -> Figure | None:
     shown, note = _best(shown, 2 * MAX_COLUMNS)
     columns = min(MAX_COLUMNS, len(shown))
     figure, axes = style.panels(-(-len(shown) // columns), columns, width=4.2, share_y=True)
+    seeds = sorted({_seed(trial) for group in shown for trial in group.trials}, key=natural)
+    colours = dict(zip(seeds, style.many_colours(len(seeds)), strict=True))
     for ax, group in zip(axes.flat, shown, strict=False):
         names = _suffixes([group], RATE)
-        colours = style.many_colours(len(group.trials))
         series = [
-            ([_final(Group((trial,), ""), RATE + name) for name in names], {"color": colour, "label": _seed(trial)})
-            for trial, colour in zip(group.trials, colours, strict=True)
+            (
+                [_final(Group((trial,), ""), RATE + name) for name in names],
+                {"color": colours[_seed(trial)], "label": _seed(trial)},
+            )
+            for trial in group.trials
         ]
         style.bars(ax, _brackets(names), series)
         style.set_title(ax, group.title, figure.get_figwidth() / columns)
@@ -95,7 +100,7 @@ def tax_rates(groups: Sequence[Group]) -> Figure | None:
         ax.tick_params("x", labelsize=7.5)
     for ax in list(axes.flat)[len(shown) :]:
         ax.set_axis_off()
-    if any(len(group.trials) > 1 for group in shown):
+    if len(seeds) > 1:
         style.legend_below(figure, columns=8)
     style.note(figure, f"{_END} {note}".strip())
     return figure

@@ -29,6 +29,7 @@ class Panel:
 
 
 def has(groups: Sequence[Group], metric: str) -> bool:
+    """Whether some group has the metric."""
     return any(metric in group.metrics() for group in groups)
 
 

@@ -76,6 +76,19 @@ def test_rates_of_each_seed(groups: list[Group]) -> None:
     plt.close("all")
 
 
+def test_a_seed_has_one_colour_in_all_panels(tmp_path: pathlib.Path) -> None:
+    for run, seeds in (("A", (1, 2)), ("B", (2, 3))):
+        write_experiment(tmp_path / run, economy_row(100), run=run, env="gtb", seeds=seeds, iterations=12)
+    figure = economy.tax_rates(group_trials(load_runs([tmp_path / "A", tmp_path / "B"])))
+    assert figure is not None
+    first, second = (
+        [c.patches[0].get_facecolor() for c in ax.containers if hasattr(c, "patches")] for ax in figure.axes[:2]
+    )
+    assert first[1] == second[0]
+    assert len({*first, *second}) == 3
+    plt.close("all")
+
+
 def test_snapshots(groups: list[Group]) -> None:
     """After 5% and 30% of training levels are 1 and 2, at the end 2 and 4."""
     figure = economy.snapshots(groups)
