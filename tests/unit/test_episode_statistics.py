@@ -34,7 +34,8 @@ def rollout(env_id: str, num_envs: int, **env_config: object) -> tuple[Trajector
 def sorted_rows(totals: EpisodeTotals | None) -> list[np.ndarray]:
     """Every column, episodes in an order of their own."""
     assert totals is not None
-    columns = [np.asarray(column).reshape(len(totals.length), -1) for column in vars(totals).values()]
+    own = {name: column for name, column in vars(totals).items() if name != "metrics"}
+    columns = [np.asarray(column).reshape(len(totals.length), -1) for column in own.values()]
     rows = np.concatenate(columns, axis=1)
     return list(rows[np.lexsort(rows.T)])
 
