@@ -150,6 +150,22 @@ def test_welfare_at_other_rates_by_hand() -> None:
             torch.testing.assert_close(welfare[t, b], coin[b].sum() * (1 - gini))
 
 
+def test_direct_effect_is_the_finite_difference_of_welfare() -> None:
+    env, played = play(2, np.random.default_rng(2).random((10, 2, 7)) * 0.8 + 0.1, 3)
+    trajectory, mechanism = double(played), mechanism_of(env)
+
+    def value(shift: torch.Tensor) -> torch.Tensor:
+        return mechanism.designer_rewards(trajectory.designer_output + shift, trajectory).sum()
+
+    shift = torch.zeros(7, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(value(shift), shift)
+    h = 1e-6
+    steps = h * torch.eye(7, dtype=torch.float64)
+    numeric = torch.stack([(value(step) - value(-step)) / (2 * h) for step in steps])
+    assert gradient.abs().max() > 1
+    torch.testing.assert_close(gradient, numeric, atol=1e-4, rtol=1e-5)
+
+
 def test_welfare_starts_anew_with_an_episode() -> None:
     env, played = play(2, np.full((10, 2, 7), 0.5), 3)
     mechanism, over = mechanism_of(env), played.over.clone()
