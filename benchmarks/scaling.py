@@ -6,8 +6,8 @@ Every runner has the shipped config's number of environments, so the batch grows
 are tiny, so that every block plays the same kind of episodes. CPU seconds are those of the algorithm's process and of
 all runners. Transfer and sync is what remains of an update when the slowest runner's own sampling and the learner's
 update are taken away. Blocks with different numbers of runners are interleaved. The model is that of
-benchmarks/scaling_model.py; its constants are those of the fastest blocks: what other jobs on the machine take away is
-no property of the design.
+benchmarks/scaling_model.py; its constants are CPU seconds, of the blocks that needed fewest: what other jobs on the
+machine take away is no property of the design. What they leave out is the time that messages are under way.
 """
 
 from __future__ import annotations
@@ -178,12 +178,12 @@ def measure(name: str, counts: list[int], repeats: int, trains: int, bandwidth: 
     }
     remote = [count for count in counts if count > 0]
     if len(remote) > 1:
-        best = [min(blocks[count], key=lambda block: block.wall) for count in remote]
+        best = [min(blocks[count], key=lambda block: block.cpu) for count in remote]
         constants = constants_from(
             remote,
             steps=round(best[0].steps / remote[0]),
             sample=best[0].own_cpu,
-            wall=best[0].wall,
+            cpu=best[0].cpu,
             messages=[block.messages_cpu for block in best],
             learning=[block.phases["learn"][1] for block in best],
             trajectory_bytes=trajectory_bytes,

@@ -24,7 +24,7 @@ class Constants:
     Attributes:
         steps: S, environment steps that one runner delivers.
         sample: of a runner, for them.
-        fixed: whatever R is: the learner's part that does not grow with the batch, and waiting for messages.
+        fixed: whatever R is: the learner's part that does not grow with the batch, and bookkeeping.
         per_runner: of the algorithm's process, for each runner.
         per_step: of one learner, for each environment step.
         trajectory_bytes: of one runner's trajectory.
@@ -43,7 +43,7 @@ def constants_from(
     *,
     steps: int,
     sample: float,
-    wall: float,
+    cpu: float,
     messages: Sequence[float],
     learning: Sequence[float],
     trajectory_bytes: int,
@@ -54,15 +54,15 @@ def constants_from(
         runners: R of each measurement, at least two different ones.
         steps: S.
         sample: CPU seconds of one runner's sampling.
-        wall: seconds of an update with the first R; what no other term explains of them is ``fixed``, at least 0 (where
-            larger batches cost more for each step, the slopes explain more than there is).
+        cpu: CPU seconds of all processes for an update with the first R; what no other term explains of them is
+            ``fixed``, at least 0 (where larger batches cost more for each step, the slopes explain more than there is).
         messages: CPU seconds that the algorithm's process spends on its runners, for each R.
         learning: CPU seconds of the learner's update, for each R.
         trajectory_bytes: of one runner's trajectory.
     """
     _, per_runner = line(runners, messages)
     _, per_batch = line(runners, learning)
-    fixed = max(0.0, wall - sample - runners[0] * (per_runner + per_batch))
+    fixed = max(0.0, cpu - runners[0] * (sample + per_runner + per_batch))
     return Constants(steps, sample, fixed, per_runner, per_batch / steps, trajectory_bytes)
 
 

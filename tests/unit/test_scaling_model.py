@@ -67,7 +67,7 @@ def test_constants_from_measurements() -> None:
         [1, 2, 4],
         steps=100,
         sample=1.0,
-        wall=1.9,
+        cpu=1.9,
         messages=[0.15, 0.25, 0.45],  # 0.05 + 0.1 R
         learning=[0.6, 0.8, 1.2],  # 0.4 + 0.2 R
         trajectory_bytes=7,
@@ -82,7 +82,7 @@ def test_constants_from_measurements() -> None:
 def test_nothing_is_left_to_explain_where_slopes_explain_too_much() -> None:
     learning = [0.6, 1.2, 3.0]  # more than in proportion: the line's slope is 57 / 70
     found = constants_from(
-        [1, 2, 4], steps=1, sample=0.1, wall=0.7, messages=[0, 0, 0], learning=learning, trajectory_bytes=1
+        [1, 2, 4], steps=1, sample=0.1, cpu=0.7, messages=[0, 0, 0], learning=learning, trajectory_bytes=1
     )
     assert found.per_step == pytest.approx(57 / 70)
     assert found.fixed == 0.0
