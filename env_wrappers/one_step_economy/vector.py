@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.gather_trade_build.measures import Accounts, measure
 from env_wrappers.one_step_economy import rules
 from env_wrappers.one_step_economy.config import NAME, PLANNER_REWARDS, make_economy
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
@@ -220,6 +221,24 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         assert masks is not None
         # As in the package, only the first step is masked.
         masks[..., 1:] = ~(self._t == 0)[:, None, None]
+
+    def episode_metrics(self, which: np.ndarray) -> dict[str, np.ndarray]:
+        """See the base class, and docs/metrics.md; taxes as after the last step."""
+        income, coin, rates = self._income[which], self._coin[which], self._rates[which]
+        paid = rules.tax_due(self.economy, income, rates[:, None])
+        return measure(
+            Accounts(
+                welfare=coin.sum(-1) * rules.equality(coin),  # nobody has coin in the first step
+                skill=np.broadcast_to(self.economy.skills, coin.shape),
+                coin=coin,
+                start_coin=np.zeros_like(coin),
+                taxed=paid,
+                shared_out=paid.mean(-1),
+                cutoffs=self.economy.cutoffs,
+                rates=rates,
+                by_agent={"labor": self._hours[which]},
+            )
+        )
 
     def get_state(self) -> dict[str, Any]:
         """See the base class."""

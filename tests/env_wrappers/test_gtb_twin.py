@@ -9,7 +9,8 @@ import pytest
 from test_vector import assert_equal, snapshot
 
 from env_wrappers.gather_trade_build.twin import GatherTradeBuild, VectorGatherTradeBuild
-from env_wrappers.gather_trade_build.twin.saez import bracket_rates, estimate_elasticity
+from env_wrappers.gather_trade_build.twin.saez import estimate_elasticity
+from env_wrappers.saez_formula import bracket_rates
 
 SMALL: dict[str, Any] = {
     "map": ["W  S", "    ", "S  W"],

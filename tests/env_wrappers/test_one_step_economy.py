@@ -199,3 +199,33 @@ def test_saez_needs_an_elasticity() -> None:
         saez.saez_optimum(make_economy(agent_reward_type="isoelastic_coin_minus_labor"))
     with pytest.raises(ValueError, match="two marginal rates or more"):
         saez.estimate_elasticity(np.array([1.0, 2.0]), np.array([0.5, 0.5]))
+
+
+def test_what_an_episode_came_to() -> None:
+    """Incomes 8 and 48; tax 10% up to 10, 20% up to 30, 50% beyond: 0.8 and 1 + 4 + 9, of which half comes back."""
+    env = VectorOneStepEconomy(2, **SMALL)
+    env.reset(0)
+    env.step([np.zeros((2, 2), int)], np.array([[0.1, 0.2, 0.5], [0, 0, 0]]))
+    env.step([np.array([[8, 16], [1, 2]])])
+    measured = env.episode_metrics(np.array([True, False]))
+    coin = np.array([8 - 0.8 + 7.4, 48 - 14 + 7.4])
+    equality = 1 - (coin[1] - coin[0]) / coin.sum()
+    expected = {
+        "welfare": 56 * equality,
+        "productivity": 56,
+        "equality": equality,
+        "tax_rate/0": 0.1,
+        "tax_rate/10": 0.2,
+        "tax_rate/30": 0.5,
+        "income/skill_1": 8,
+        "income/skill_2": 48,
+        "tax_paid/skill_1": 0.8,
+        "tax_paid/skill_2": 14,
+        "income_after_redistribution/skill_1": coin[0],
+        "income_after_redistribution/skill_2": coin[1],
+        "labor/skill_1": 8,
+        "labor/skill_2": 16,
+    }
+    assert list(measured) == list(expected)
+    np.testing.assert_allclose([values[0] for values in measured.values()], list(expected.values()))
+    assert all(len(values) == 1 for values in measured.values())

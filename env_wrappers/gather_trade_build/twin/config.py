@@ -11,8 +11,8 @@ import numpy as np
 
 from env_wrappers.gather_trade_build.rates import check_annealing, check_rates
 from env_wrappers.gather_trade_build.twin.maps import NAME, read_map
-from env_wrappers.gather_trade_build.twin.saez import WEIGHTS
 from env_wrappers.pettingzoo_env import nearest
+from env_wrappers.saez_formula import WEIGHTS
 from env_wrappers.simultaneous import whole_number
 
 SCENARIO = "layout_from_file/simple_wood_and_stone"

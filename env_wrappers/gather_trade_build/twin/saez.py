@@ -1,21 +1,14 @@
-"""Saez' formula for optimal rates of income tax (Saez 2001), from observed incomes and without knowing utilities.
-
-As Zheng et al. (2020) adapt it to brackets and periods. The operations and their order are those of ``ai-economist``,
-so that rates are equal to the last bit: sums and products of matrices round by order.
-"""
+"""Taxes by Saez' formula, as Zheng et al. (2020) let it learn from the last incomes of an economy."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from env_wrappers.gather_trade_build.twin.arrays import SAEZ_INCOMES, Game, Rules
+from env_wrappers.saez_formula import bracket_rates, elasticity_of
 
-#: Incomes are counted in this many equal bins below the top bracket.
-BINS = 100
-WEIGHTS = ("inverse_income", "uniform")
 #: A new estimate of the elasticity counts one fiftieth.
 _MEMORY = 0.98
-_TINY = 1e-9
 
 
 def write_rates(rules: Rules, game: Game, playing: np.ndarray, elasticity: float | None, weights: str) -> None:
@@ -36,88 +29,13 @@ def write_rates(rules: Rules, game: Game, playing: np.ndarray, elasticity: float
 
 
 def estimate_elasticity(incomes: np.ndarray, rates: np.ndarray, previous: float) -> float:
-    """Elasticity of income to 1 less its marginal rate, by least squares on logarithms; a running mean.
+    """Running mean of the elasticity of income to 1 less its marginal rate; estimates below 0 count as 0.
 
     Args:
         incomes, rates: ``[K]``; incomes up to 0 and rates of 1 do not count.
         previous: the estimate so far, which stays where too little counts or rates are all alike.
     """
     use = (incomes > 0) & (rates < 1)
-    z, tau = incomes[use], rates[use]
-    if len(z) < 10 or np.std(tau) < 1e-6:
+    if use.sum() < 10 or np.std(rates[use]) < 1e-6:
         return previous
-    x = np.log(np.maximum(1 - tau, _TINY))
-    # Columns in the layout that the original has: BLAS adds up by layout.
-    columns = np.stack([x, np.ones_like(x)]).T
-    inverse = np.linalg.inv(columns.T.dot(columns))
-    slope = inverse.T.dot(columns.T.dot(np.log(np.maximum(z, _TINY))))[0]
-    return float((1 - _MEMORY) * np.maximum(slope, 0.0) + _MEMORY * previous)
-
-
-def bracket_rates(
-    incomes: np.ndarray, cutoffs: np.ndarray, sizes: np.ndarray, elasticity: float, weights: str
-) -> np.ndarray:
-    """Marginal rates by bracket.
-
-    Args:
-        incomes: ``[K]`` observed.
-        cutoffs, sizes: ``[brackets]`` lowest incomes of the brackets, from 0, and their widths.
-        elasticity: of incomes.
-        weights: one of WEIGHTS, what a coin of an agent's is worth to society.
-
-    Returns:
-        ``[brackets]`` means of the formula's rates over each bracket, not yet cut to what is allowed.
-    """
-    edges = np.linspace(0, cutoffs[-1], BINS + 1)
-    by_bin = _bin_rates(incomes, edges, elasticity, weights)
-    widths = np.concatenate([edges[1:] - edges[:-1], [np.inf]])
-    inside = np.minimum(widths, np.maximum(0, cutoffs[1:, None] - edges))
-    due = np.maximum(0, (by_bin * inside).sum(1))
-    return np.append(np.diff(due, prepend=0.0) / sizes[:-1], by_bin[-1])
-
-
-def _bin_rates(incomes: np.ndarray, edges: np.ndarray, elasticity: float, weights: str) -> np.ndarray:
-    """``[BINS + 1]`` marginal rates (1 - g) / (1 - g + a e): of the bins, and of what is above them.
-
-    g is the mean weight of those who earn as much or more, against the mean of all; a says how thin incomes are from
-    there on (Pareto's parameter); e is the elasticity. Where nobody earns, rates are interpolated.
-    """
-    counts, _ = np.histogram(incomes, edges)
-    below, above = incomes[incomes < edges[0]], incomes[incomes > edges[-1]]
-    total = counts.sum() + len(below) + len(above)
-    share = np.append(counts / total, len(above) / total)
-    middles, widths = 0.5 * (edges[:-1] + edges[1:]), edges[1:] - edges[:-1]
-    g = _weights_from_here(counts * _weight(middles, weights), below, above, share, weights)
-    up_to = np.minimum(np.cumsum(np.append(share[0] + len(below) / total, share[1:])), 1.0)
-    # Incomes are taken as evenly spread within their bin.
-    beyond = np.clip((1 - up_to + 0.5 * share)[:-1], 0, 1)
-    a = np.where(counts > 0, middles * share[:-1] / (beyond + _TINY) / widths, np.nan)
-    mean = np.mean(above) if len(above) else 0.0
-    a = np.append(a, mean / (mean - edges[-1] + _TINY) if len(above) else 0.0)
-    return _interpolated((1.0 - g) / (1.0 - g + a * elasticity + _TINY))
-
-
-def _weight(incomes: np.ndarray, weights: str) -> np.ndarray:
-    return np.ones_like(incomes) if weights == "uniform" else 1.0 / np.maximum(1, incomes)
-
-
-def _weights_from_here(
-    by_bin: np.ndarray, below: np.ndarray, above: np.ndarray, share: np.ndarray, weights: str
-) -> np.ndarray:
-    """``[BINS + 1]`` mean weight of incomes from the middle of each bin on, against the mean of all."""
-    under = np.sum(_weight(np.maximum(below, 0), weights)) if len(below) else 0
-    over = np.sum(_weight(above, weights)) if len(above) else 0
-    total = by_bin.sum() + under + over
-    density = np.append(by_bin, over) / (total + _TINY)
-    from_here = np.cumsum(density[::-1])[::-1] / (np.cumsum(share[::-1])[::-1] + _TINY)
-    return np.append(0.5 * (from_here[:-1] + from_here[1:]), from_here[-1])
-
-
-def _interpolated(rates: np.ndarray) -> np.ndarray:
-    """Fills the gaps (NaN) before each rate by a line from the rate before it, from 0 at first."""
-    rate, at = 0.0, -1
-    for i in np.flatnonzero(~np.isnan(rates)).tolist():
-        if i - at > 1:
-            rates[at + 1 : i] = np.linspace(rate, rates[i], i - at + 1)[1:-1]
-        rate, at = rates[i], i
-    return rates
+    return float((1 - _MEMORY) * np.maximum(elasticity_of(incomes[use], rates[use]), 0.0) + _MEMORY * previous)
