@@ -39,20 +39,36 @@ MAX_ACTION_TYPES = 8
 # -- returns -----------------------------------------------------------------------------------------------
 def returns(groups: Sequence[Group]) -> Figure | None:
     """Designer return, incentives paid and net (or episode return), training pale and evaluation strong."""
+    net = NET
     found = [
         Panel("Designer return", "return per episode", RETURN),
         Panel("Incentives paid", "paid per episode", PAID),
         Panel("Net: return − incentives", "net return per episode", NET),
     ]
     shown = [p for p in found if has(groups, TRAINING + p.metric) or has(groups, EVALUATION + p.metric)]
+    if shown and not _pays(groups):
+        shown, net = shown[:1], RETURN
     if not shown:
         shown = [Panel("Episode return", "return per episode", EPISODE_RETURN)]
     elif any(CPU_SECONDS in trial.results for group in groups for trial in group.trials):
-        shown.append(Panel("Net over computing time", "net return per episode", NET, CPU_SECONDS, "CPU seconds"))
+        title, unit = ("Net", "net return") if net == NET else ("Return", "return")
+        shown.append(Panel(f"{title} over computing time", f"{unit} per episode", net, CPU_SECONDS, "CPU seconds"))
     if not any(has(groups, prefix + p.metric) for p in shown for prefix in (TRAINING, EVALUATION)):
         return None
     columns = 2 if len(shown) == 4 else len(shown)
     return over_training(groups, shown, columns)
+
+
+def _pays(groups: Sequence[Group]) -> bool:
+    """Whether somebody is paid; what taxes take and hand back adds up to zero, but for rounding."""
+    columns = [
+        (trial.results[prefix + PAID].abs().max(), trial.results[prefix + RETURN].abs().max())
+        for group in groups
+        for trial in group.trials
+        for prefix in (TRAINING, EVALUATION)
+        if prefix + PAID in trial.results and prefix + RETURN in trial.results
+    ]
+    return any(paid > 1e-6 * returned for paid, returned in columns)
 
 
 # -- incentives by action type (Figure 1d of the paper) ----------------------------------------------------

@@ -181,7 +181,7 @@ def legend_below(figure: Figure, columns: int = 4) -> None:
     unique: dict[str, Any] = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
-        unique = dict(zip(labels, handles, strict=True)) | unique
+        unique |= {label: handle for label, handle in zip(labels, handles, strict=True) if label not in unique}
     if unique:
         entry = 0.6 + 0.075 * max(len(label) for label in unique)  # inches: the line, and letters
         columns = max(1, min(columns, int(figure.get_figwidth() / entry)))

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 from synthetic import economy_row, metagrad_row, write_experiment, write_trial
 
-from rllib_metagrad.analysis import economy
+from rllib_metagrad.analysis import economy, figures
 from rllib_metagrad.analysis.panels import natural
 from rllib_metagrad.analysis.report import result_table, write_report
 from rllib_metagrad.analysis.runs import Group, group_trials, load_runs
@@ -134,6 +134,20 @@ def test_many_runs_leave_the_best(tmp_path: pathlib.Path) -> None:
         figure = function(groups)
         assert figure is not None
         assert figure.get_suptitle().endswith("of 10 runs.")
+    plt.close("all")
+
+
+def test_what_taxes_hand_back_is_no_payment(tmp_path: pathlib.Path) -> None:
+    """Incentives paid are a rounding error then: the figure of returns has the return alone."""
+    for name, paid in (("tax", 1e-7), ("pays", 2.0)):
+        rows = [row(i, 5.0) for i in (1, 2)]
+        for one in rows:
+            one["env_runners"] |= {"incentives_paid_mean": paid, "designer_net_return_mean": 50 - paid}
+        write_trial(tmp_path / name / "MetaGrad_gtb_0a1b2_00001", {"env": "gtb", "seed": 1}, rows)
+        figure = figures.returns(group_trials(load_runs([tmp_path / name])))
+        assert figure is not None
+        titles = [axes.get_title("left") or axes.get_title() for axes in figure.axes]
+        assert len(titles) == (1 if name == "tax" else 3), titles
     plt.close("all")
 
 
