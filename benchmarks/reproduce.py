@@ -1,6 +1,6 @@
 """The paper's results for one environment: every method, several seeds, tables and figures in docs/.
 
-    python benchmarks/reproduce.py escape_room|cleanup_7x7|cleanup_10x10 [--seeds N] [--methods ...] [--processes 2]
+    python benchmarks/reproduce.py escape_room|cleanup_7x7|cleanup_10x10|gather_trade_build [--seeds N] [--methods ...] [--processes 2]
 
 Trains the shipped configs of a suite (suites.py) to their stop criterion, evaluates during training (100 sampled
 episodes without exploration) and at the end (100 sampled, 100 greedy), and writes
@@ -8,6 +8,8 @@ episodes without exploration) and at the end (100 sampled, 100 greedy), and writ
 * docs/results/<suite>.json: every number,
 * docs/results/<figure>.png: the suite's metric over environment steps, mean and standard error over seeds,
 * the table between the suite's markers in docs/results.md.
+
+Checkpoints of trained algorithms go to results/reproduce; methods with a curriculum begin with the agents of one of them.
 
 The last line is one JSON object: for every method the mean final value of the metric and its standard error.
 """
@@ -26,6 +28,7 @@ import common
 from suites import SUITES, Run, Suite
 
 DOCS = Path(__file__).parent.parent / "docs"
+CHECKPOINTS = Path(__file__).parent.parent / "results" / "reproduce"
 CURVES = ("designer_return", "incentives_paid", "designer_net_return")
 
 
@@ -39,7 +42,9 @@ def train(job: tuple[str, str, int]) -> Run:
     if not ray.is_initialized():
         common.start_ray()
     suite = SUITES[suite_name]
-    config, stop = common.load(method, seed, evaluation_interval=None)
+    begin = suite.start_from.get(method)
+    agents = {} if begin is None else {"agents_checkpoint": str(CHECKPOINTS / begin / str(seed))}
+    config, stop = common.load(method, seed, evaluation_interval=None, **agents)
     algorithm = common.build(config)
     run: Run = {"method": method, "seed": seed, "train_cpu_seconds": 0.0, "curve": [], "training": []}
 
@@ -69,6 +74,7 @@ def train(job: tuple[str, str, int]) -> Run:
         run["later"] = evaluate(algorithm, episodes=100, seed=2)
         run["later_tail"] = _tail(run["training"])
     del run["training"]
+    algorithm.save_to_path(str(CHECKPOINTS / method / str(seed)))
     algorithm.stop()
     return run
 
@@ -92,11 +98,13 @@ def main() -> None:
     if unknown := sorted(set(methods) - set(suite.methods)):
         parser.error(f"suite {arguments.suite} has no {', '.join(unknown)}; it has {', '.join(suite.methods)}")
     seeds = range(suite.first_seed, suite.first_seed + (arguments.seeds or suite.seeds))
-    jobs = [(arguments.suite, method, seed) for method in methods for seed in seeds]
+    # Those that begin with another method's agents come when it is done.
+    rounds = [[m for m in methods if (m in suite.start_from) == later] for later in (False, True)]
+    jobs = [[(arguments.suite, method, seed) for method in chosen for seed in seeds] for chosen in rounds]
     path = DOCS / "results" / f"{arguments.suite}.json"
     runs: dict[str, Run] = json.loads(path.read_text()) if path.exists() else {}
     with ProcessPoolExecutor(arguments.processes, mp_context=get_context("spawn")) as pool:
-        for run in pool.map(train, jobs):
+        for run in (run for part in jobs for run in pool.map(train, part)):
             runs[f"{run['method']}/{run['seed']}"] = run
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(runs, separators=(",", ":")))

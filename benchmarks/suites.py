@@ -23,6 +23,7 @@ class Suite:
         evaluate_every: training iterations between the curve's points.
         stretch: training goes on to so many times the config's length, and is evaluated there again.
         extra: further columns of the table; None leaves a field empty.
+        start_from: methods whose agents start with those that another method of the suite has trained on the same seed.
     """
 
     methods: dict[str, float | None]
@@ -34,6 +35,7 @@ class Suite:
     evaluate_every: int = 2
     stretch: dict[str, float] = field(default_factory=dict)
     extra: dict[str, Callable[[Run], float | None]] = field(default_factory=dict)
+    start_from: dict[str, str] = field(default_factory=dict)
 
 
 _ESCAPE_ROOM: dict[str, float | None] = {
@@ -62,6 +64,17 @@ _CLEANUP_10X10: dict[str, float | None] = {
     "cleanup/metagrad_10x10": None,
     "cleanup/fixed_incentive_10x10": None,
     "cleanup/dual_rl_10x10": None,
+}
+_FREE_MARKET = "gather_trade_build/free_market"
+_ECONOMY: dict[str, float | None] = {
+    "gather_trade_build/metagrad": None,
+    "gather_trade_build/us_federal": None,
+    "gather_trade_build/saez": None,
+    "gather_trade_build/dual_rl": None,
+    _FREE_MARKET: None,
+    "gather_trade_build/metagrad_curriculum": None,
+    "gather_trade_build/us_federal_curriculum": None,
+    "gather_trade_build/dual_rl_curriculum": None,
 }
 
 
@@ -111,5 +124,22 @@ SUITES: dict[str, Suite] = {
         first_seed=200,
         evaluate_every=5,
         extra=_ROLES,
+    ),
+    "gather_trade_build": Suite(
+        _ECONOMY,
+        metric="designer_return",
+        label="welfare: sum over an episode of productivity times equality",
+        figures={
+            "gather_trade_build": [m for m in _ECONOMY if "curriculum" not in m],
+            "gather_trade_build_curriculum": [m for m in _ECONOMY if "curriculum" in m],
+        },
+        seeds=4,
+        first_seed=200,
+        evaluate_every=5,
+        extra={
+            "productivity at the end": lambda run: run["sampled"]["episode"]["productivity"],
+            "equality at the end": lambda run: run["sampled"]["episode"]["equality"],
+        },
+        start_from={m: _FREE_MARKET for m in _ECONOMY if "curriculum" in m},
     ),
 }
