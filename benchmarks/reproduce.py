@@ -2,9 +2,9 @@
 
     python benchmarks/reproduce.py SUITE [--seeds N] [--methods ...] [--processes 2]
 
-SUITE is escape_room, cleanup_7x7, cleanup_10x10 or gather_trade_build. Trains the shipped configs of a suite (suites.py)
-to their stop criterion, evaluates during training (100 sampled episodes without exploration) and at the end (100
-sampled, 100 greedy), and writes
+SUITE is escape_room, cleanup_7x7, cleanup_10x10 or gather_trade_build. Trains the shipped configs of a suite
+(suites.py) to their stop criterion, evaluates during training (100 sampled episodes without exploration) and at the
+end (100 sampled, 100 greedy), and writes
 
 * docs/results/<suite>.json: every number,
 * docs/results/<figure>.png: the suite's metric over environment steps, mean and standard error over seeds,
