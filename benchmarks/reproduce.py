@@ -10,7 +10,7 @@ end (100 sampled, 100 greedy), and writes
 * docs/results/<figure>.png: the suite's metric over environment steps, mean and standard error over seeds,
 * the table between the suite's markers in docs/results.md.
 
-Checkpoints of trained algorithms go to results/reproduce; methods with a curriculum begin with the agents of one of them.
+Checkpoints of trained algorithms go to results/reproduce; methods with a curriculum begin with the agents of one.
 
 The last line is one JSON object: for every method the mean final value of the metric and its standard error.
 """
