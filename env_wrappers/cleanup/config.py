@@ -21,6 +21,7 @@ TYPE_NAMES = ("clean", "eat", "other")
 #: Directions an agent can face, clockwise: up, right, down, left; as (rows, columns) of a step.
 FACINGS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 OBSERVATIONS = ("rgb", "planes")
+CLEAN_TYPES = ("fired", "removed")
 RENDER_MODES = ("human", "rgb_array")
 
 
@@ -50,6 +51,7 @@ class CleanupConfig:
     waste_spawn_probability: float
     apple_respawn_probability: float
     cleaning_penalty: float
+    clean_type: str
     observation: str
     state_margin: int
     spawns: tuple[tuple[int, int], ...]
@@ -57,6 +59,11 @@ class CleanupConfig:
     waste_points: tuple[tuple[int, int], ...]
     actions: tuple[int, ...]
     action_names: tuple[str, ...]
+
+    @property
+    def paid_by_waste(self) -> bool:
+        """Whether beams that remove no waste are no cleaning."""
+        return self.clean_type == "removed"
 
     @property
     def palette(self) -> np.ndarray:
@@ -105,6 +112,7 @@ def check_config(
     waste_spawn_probability: Any,
     apple_respawn_probability: Any,
     cleaning_penalty: Any,
+    clean_type: Any,
     observation: Any,
     render_mode: Any,
 ) -> CleanupConfig:
@@ -133,6 +141,8 @@ def check_config(
         )
     if not isinstance(observation, str) or observation not in OBSERVATIONS:
         raise ValueError(f"cleanup: unknown observation {observation!r}{nearest(observation, OBSERVATIONS)}")
+    if not isinstance(clean_type, str) or clean_type not in CLEAN_TYPES:
+        raise ValueError(f"cleanup: unknown clean_type {clean_type!r}{nearest(clean_type, CLEAN_TYPES)}")
     check_render_mode("cleanup", render_mode, RENDER_MODES)
     waste_probability = given("waste_spawn_probability", waste_spawn_probability)
     apple_probability = given("apple_respawn_probability", apple_respawn_probability)
@@ -151,6 +161,7 @@ def check_config(
         waste_spawn_probability=_number("waste_spawn_probability", waste_probability, 0, 1),
         apple_respawn_probability=_number("apple_respawn_probability", apple_probability, 0, 1),
         cleaning_penalty=_number("cleaning_penalty", cleaning_penalty, 0, float(np.finfo(np.float32).max)),
+        clean_type=clean_type,
         observation=observation,
         state_margin=defaults.state_margin,
         spawns=spawns,

@@ -41,6 +41,8 @@ class Cleanup(IncentiveEnv):
         waste_spawn_probability: None: 0.5.
         apple_respawn_probability: None: 0.3; 0.5 on ``7x7``; 0.05 on ``full``.
         cleaning_penalty: what a ``clean`` action costs its agent.
+        clean_type: what the action type ``clean`` stands for, and so what a designer can pay for: ``fired`` (the
+            papers), every ``clean`` action; or ``removed``, those that took waste away.
         observation: ``rgb``, or ``planes`` (one-hot, 0 or 255); both uint8 pictures.
         render_mode: None, ``human`` (the map as text) or ``rgb_array``.
 
@@ -72,6 +74,7 @@ class Cleanup(IncentiveEnv):
         waste_spawn_probability: float | None = None,
         apple_respawn_probability: float | None = None,
         cleaning_penalty: float = 0.0,
+        clean_type: str = "fired",
         observation: str = "rgb",
         render_mode: str | None = None,
     ) -> None:
@@ -91,6 +94,7 @@ class Cleanup(IncentiveEnv):
             waste_spawn_probability,
             apple_respawn_probability,
             cleaning_penalty,
+            clean_type,
             observation,
             render_mode,
         )
@@ -107,6 +111,7 @@ class Cleanup(IncentiveEnv):
         self._palette = config.palette
         self.world = World(config, SplitMix64())
         self._types: dict[str, int] = {}
+        self._fired: dict[str, bool] = {}
         self._reward = 0.0
         self._t = 0
 
@@ -126,7 +131,7 @@ class Cleanup(IncentiveEnv):
             self.world.rng = SplitMix64(seed)
         self.world.reset()
         self.agents = list(self.possible_agents)
-        self._types, self._reward, self._t = {}, 0.0, 0
+        self._types, self._fired, self._reward, self._t = {}, {}, 0.0, 0
         return self._observations(), {agent: {} for agent in self.agents}
 
     def step(
@@ -151,10 +156,13 @@ class Cleanup(IncentiveEnv):
             kinds.append(config.actions[action])
         ate = self.world.step(kinds)
         rewards = {}
-        for agent, kind, eaten in zip(agents, kinds, ate, strict=True):
-            cleaned = kind == CLEAN
-            rewards[agent] = float(eaten) - (config.cleaning_penalty if cleaned else 0.0)
+        for agent, kind, eaten, removed in zip(agents, kinds, ate, self.world.removed, strict=True):
+            fired = kind == CLEAN
+            rewards[agent] = float(eaten) - (config.cleaning_penalty if fired else 0.0)
+            cleaned = removed > 0 if config.paid_by_waste else fired
+            # On a cell with an apple a beam that removes nothing is still a beam.
             self._types[agent] = 0 if cleaned else 1 if rewards[agent] > 0 else 2
+            self._fired[agent] = fired
         self._reward = sum(rewards.values())
         self._t += 1
         cut = self._t >= config.max_steps
@@ -183,7 +191,7 @@ class Cleanup(IncentiveEnv):
 
     def action_features(self) -> dict[str, np.ndarray]:
         """``[1]`` float32: whether the agent fired its cleaning beam."""
-        return {agent: np.array([kind == 0], np.float32) for agent, kind in self._types.items()}
+        return {agent: np.array([fired], np.float32) for agent, fired in self._fired.items()}
 
     def designer_reward(self) -> float:
         """Sum of the agents' rewards."""

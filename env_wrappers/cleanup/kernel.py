@@ -38,6 +38,7 @@ class Rules(NamedTuple):
         offsets: ``[4]`` int64, a step up, right, down, left.
         radius, half, length, max_steps: int; cells seen to each side; half the beam's width, rounded down.
         penalty: float.
+        paid_by_waste: bool, whether beams that remove no waste are no cleaning.
         shuffled, turned: bool, random start cells and facings.
         state_first, state_rows, state_columns, width: int, the designer's window, and cells in a row.
     """
@@ -56,6 +57,7 @@ class Rules(NamedTuple):
     length: int
     max_steps: int
     penalty: float
+    paid_by_waste: bool
     shuffled: bool
     turned: bool
     state_first: int
@@ -290,8 +292,9 @@ def move(rules: Rules, game: Game, actions: np.ndarray, b: int) -> None:
 
 
 @inlined
-def fire(rules: Rules, game: Game, b: int, i: int) -> None:
-    """The beam of agent i."""
+def fire(rules: Rules, game: Game, b: int, i: int) -> int:
+    """The beam of agent i; from how many cells it took waste."""
+    removed = 0
     facing = game.facings[b, i]
     forward, right = rules.offsets[facing], rules.offsets[(facing + 1) % 4]
     for side in range(-rules.half, rules.half + 1):
@@ -307,11 +310,13 @@ def fire(rules: Rules, game: Game, b: int, i: int) -> None:
             if look == WASTE:
                 game.cells[b, cell] = RIVER
                 game.waste[b] -= 1
+                removed += 1
                 paint(game.canvas[b], rules.palette, cell, RIVER)
                 break
             if game.taken[b, cell]:
                 break
             cell += forward
+    return removed
 
 
 @inlined
@@ -364,7 +369,9 @@ def play_one(rules: Rules, game: Game, reports: Reports, actions: np.ndarray, b:
         reports.action_features[b, i, 0] = cleans
     for i in range(n):
         if rules.kinds[actions[b, i]] == CLEAN:
-            fire(rules, game, b, i)
+            removed = fire(rules, game, b, i)
+            if rules.paid_by_waste and removed == 0:
+                reports.action_types[b, i] = 1 if reports.rewards[b, i] > 0 else 2
     spawn(rules, game, b)
     reports.designer_reward[b] = total
     game.t[b] += 1

@@ -29,6 +29,7 @@ class World:
         positions: cell of each agent.
         facings: index into :data:`FACINGS` of each agent; 0 is up.
         beams: cells that a beam of the last step crossed.
+        removed: cells from which each agent's beam took waste in the last step.
     """
 
     def __init__(self, config: CleanupConfig, rng: SplitMix64) -> None:
@@ -38,6 +39,7 @@ class World:
         self.positions: list[Cell] = []
         self.facings: list[int] = []
         self.beams: set[Cell] = set()
+        self.removed: list[int] = []
 
     def reset(self) -> None:
         """A new episode: the map as written, agents at start cells, and one round of spawning."""
@@ -68,9 +70,7 @@ class World:
             if eaten:
                 self.grid[r][c] = " "
         self.beams = set()
-        for i, kind in enumerate(kinds):
-            if kind == CLEAN:
-                self.fire(i)
+        self.removed = [self.fire(i) if kind == CLEAN else 0 for i, kind in enumerate(kinds)]
         self.spawn()
         return ate
 
@@ -130,29 +130,37 @@ class World:
 
     # -- beams ------------------------------------------------------------------------------------------
 
-    def fire(self, agent: int) -> None:
-        """A beam: one ray from the agent forward, and on either side rays that begin beside it."""
+    def fire(self, agent: int) -> int:
+        """A beam: one ray from the agent forward, and on either side rays that begin beside it.
+
+        Returns:
+            From how many cells it took waste.
+        """
         r, c = self.positions[agent]
         forward = FACINGS[self.facings[agent]]
         right = FACINGS[(self.facings[agent] + 1) % 4]
         half = self.config.beam_width // 2
+        removed = 0
         for side in range(-half, half + 1):
             first = 1 if side == 0 else 0
             start = (r + side * right[0] + first * forward[0], c + side * right[1] + first * forward[1])
-            self.ray(start, forward)
+            removed += self.ray(start, forward)
+        return removed
 
-    def ray(self, cell: Cell, forward: Cell) -> None:
-        """Stops before a wall, and at an agent or at waste, which it cleans."""
+    def ray(self, cell: Cell, forward: Cell) -> bool:
+        """Stops before a wall, and at an agent or at waste, which it cleans; whether there was waste."""
         for _ in range(self.config.beam_length):
             symbol = self.symbol(cell)
             if symbol == "@":
-                return
+                return False
             self.beams.add(cell)
             if symbol == "H":
                 self.grid[cell[0]][cell[1]] = "R"
-            if symbol == "H" or cell in self.positions:
-                return
+                return True
+            if cell in self.positions:
+                return False
             cell = (cell[0] + forward[0], cell[1] + forward[1])
+        return False
 
     # -- spawning ---------------------------------------------------------------------------------------
 

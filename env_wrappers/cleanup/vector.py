@@ -53,6 +53,7 @@ class VectorCleanup(VectorIncentiveEnv):
         waste_spawn_probability: float | None = None,
         apple_respawn_probability: float | None = None,
         cleaning_penalty: float = 0.0,
+        clean_type: str = "fired",
         observation: str = "rgb",
         render_mode: str | None = None,
         autoreset: bool = False,
@@ -75,6 +76,7 @@ class VectorCleanup(VectorIncentiveEnv):
             waste_spawn_probability,
             apple_respawn_probability,
             cleaning_penalty,
+            clean_type,
             observation,
             render_mode,
         )
@@ -124,6 +126,7 @@ class VectorCleanup(VectorIncentiveEnv):
             length=config.beam_length,
             max_steps=config.max_steps,
             penalty=config.cleaning_penalty,
+            paid_by_waste=config.paid_by_waste,
             shuffled=config.shuffled_spawns,
             turned=config.random_orientation,
             state_first=(border - margin) * (width + 1),

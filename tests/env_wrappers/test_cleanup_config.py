@@ -75,6 +75,7 @@ OTHER: dict[str, Any] = {
     "waste_spawn_probability": 0.0,
     "apple_respawn_probability": 1.0,
     "cleaning_penalty": 0.5,
+    "clean_type": "removed",
     "observation": "planes",
 }
 
@@ -206,6 +207,7 @@ ERRORS: list[tuple[dict[str, Any], str]] = [
     ({"apple_respawn_probability": [0.5]}, "apple_respawn_probability must be a number, got [0.5]"),
     ({"cleaning_penalty": -1}, "cleaning_penalty must be a finite number >= 0, got -1"),
     ({"cleaning_penalty": 1e39}, "cleaning_penalty must be a finite number >= 0, got 1e+39"),
+    ({"clean_type": "remove"}, "unknown clean_type 'remove'; did you mean 'removed'?"),
     ({"cleaning_penalty": None}, "cleaning_penalty must be a number, got None"),
     ({"observation": "plane"}, "unknown observation 'plane'; did you mean 'planes'?"),
     ({"observation": "text"}, "unknown observation 'text'; known: planes, rgb"),

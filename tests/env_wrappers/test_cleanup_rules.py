@@ -393,6 +393,15 @@ def test_types_features_and_rewards(penalty: float) -> None:
     assert (env.num_action_types, env.action_feature_size) == (3, 1)
 
 
+def test_a_clean_type_of_removed_waste() -> None:
+    """Agent 0 faces waste, which is gone after its first beam; agent 1 fires at none, and then eats."""
+    env = scene("H.A 0.1", clean_type="removed")
+    for actions, types, fired in [("**", [0, 2], [1, 1]), ("*^", [2, 1], [1, 0]), (")*", [2, 2], [0, 1])]:
+        act(env, actions)
+        assert list(env.action_types().values()) == types
+        assert [float(f[0]) for f in env.action_features().values()] == fired
+
+
 def test_action_names() -> None:
     """The order is the original's."""
     assert Cleanup().action_names == ("left", "right", "up", "down", "stay", "clean")

@@ -31,6 +31,7 @@ GAMES: dict[str, dict[str, Any]] = {
     "small view": {"map": CROWD, "num_agents": 4, "view_size": 1, "beam_width": 7, "beam_length": 2, **BUSY},
     "planes": {"observation": "planes", "threshold_depletion": 1.5},
     "planes, turning": {"map": "full", "num_agents": 3, "observation": "planes", "max_steps": 25, **BUSY},
+    "paid by waste": {"clean_type": "removed", "threshold_depletion": 1.5},
     "penalty": {"cleaning_penalty": 0.3, "threshold_depletion": 1.5},
     "thresholds": {
         "map": ["RRRRRRRH", "PBBBBBBP"],
@@ -123,6 +124,7 @@ def test_twins_anywhere(data: st.DataObject, rows: list[str], autoreset: bool, s
                 "waste_spawn_probability": CHANCES,
                 "apple_respawn_probability": CHANCES,
                 "cleaning_penalty": st.sampled_from([0.0, 0.1, 2.0]),
+                "clean_type": st.sampled_from(["fired", "removed"]),
                 "observation": st.sampled_from(["rgb", "planes"]),
             }
         )
