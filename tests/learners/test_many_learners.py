@@ -113,3 +113,25 @@ def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
     both = gradient(config.copy(copy_frozen=False).learners(num_learners=2))
     np.testing.assert_array_equal(both[0], both[1])
     assert np.linalg.norm(both[0] - one) <= 1e-6 * np.linalg.norm(one)
+
+
+@pytest.mark.parametrize("kind", [MetaGradConfig, DualRLConfig])
+def test_two_learners_equal_one_on_taxes(kind: type[IncentiveDesignConfig]) -> None:
+    """Decisions that hold, the direct effect on welfare, a critic and scaled rewards are summed over learners, too."""
+    config = make_config(kind, loss="ppo", optimizer="adam", lr=0.001, reward_scale=0.1)
+    config.environment("gather_trade_build")
+    config.env_config = {"max_steps": 20, "observations": "network"}
+    config.env_runners(num_envs_per_env_runner=4)
+    config.incentives(parameter_sharing=True, mechanism="bracketed_tax")
+    config.designer(baseline="critic", loss="ppo", normalize_advantages=True, reward_scale=0.01)
+    if kind is MetaGradConfig:
+        config.designer(direct_coeff=0.2)
+    else:
+        config.designer(levels=[0.0, 0.5, 1.0], factorised=True)
+    trajectories = sampled(config, 4)
+    one = updates(config, trajectories)
+    two = updates(config.copy(copy_frozen=False).learners(num_learners=2), trajectories)
+    start = updates(config, [])
+    assert abs(one["designer"] - start["designer"]).max() > 1e-4
+    np.testing.assert_allclose(one["designer"], two["designer"], atol=2e-5)
+    np.testing.assert_allclose(one["agents"][0], two["agents"][0], atol=2e-5)
