@@ -30,6 +30,7 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self.name = inner.name
         self.max_episode_steps = inner.max_episode_steps
         self.resumable = inner.resumable
+        self.state_picture_shape = inner.state_picture_shape
         nvec: list[int] = []
         self._widths: list[int] = []
         for agent in inner.possible_agents:
@@ -53,7 +54,7 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self.allocate(
             inner.num_envs,
             (AGENT,),
-            [AgentGroup((0,), shape, dtype, action_space, masked)],
+            [AgentGroup((0,), shape, dtype, action_space, masked, inner.state_picture_shape)],
             inner.state_shape,
             inner.state_dtype,
             ("any",),

@@ -20,12 +20,15 @@ class IncentiveEnv(ParallelEnv):
         action_type_names: their names, for reports.
         action_feature_size: width of the vectors of :meth:`action_features`; None means ``num_action_types``.
         max_episode_steps: bound on an episode's length, or None.
+        picture_keys: entries of agents' Dict observations that are layers ``[C, H, W]`` of one picture. In batches
+            it comes first in the row of numbers, channels last, so that networks can look at it.
     """
 
     num_action_types: int
     action_type_names: tuple[str, ...]
     action_feature_size: int | None = None
     max_episode_steps: int | None = None
+    picture_keys: tuple[str, ...] = ()
     state_space: gym.Space
 
     def state(self) -> np.ndarray:

@@ -57,15 +57,16 @@ class LoopVectorEnv(VectorIncentiveEnv):
         _, infos = self._check.reset(env.reset())
         infos = self._check.mapping("infos", infos)
         masked = bool(env.metadata.get("action_mask"))
+        self._sides: list[IncentiveEnv | None] = [incentive_side(e) for e in self.envs]
+        own = self._sides[0]
+        pictures = own.picture_keys if own else ()
         self._processors = {
-            a: ObservationProcessor(env.observation_space(a), masked or "action_mask" in (infos.get(a) or {}))
+            a: ObservationProcessor(env.observation_space(a), masked or "action_mask" in (infos.get(a) or {}), pictures)
             for a in agents
         }
         self._actions = {a: self._action_processor(env, a) for a in agents}
         self.observation_spaces = {a: self._processors[a].space for a in agents}
         self.action_spaces = {a: self._actions[a].space for a in agents}
-        self._sides: list[IncentiveEnv | None] = [incentive_side(e) for e in self.envs]
-        own = self._sides[0]
         self.max_episode_steps = own.max_episode_steps if own else None
         if own:
             names: Sequence[str] = own.action_type_names
@@ -102,7 +103,8 @@ class LoopVectorEnv(VectorIncentiveEnv):
         members: list[list[int]] = []
         for i, agent in enumerate(agents):
             processor = self._processors[agent]
-            kind = (processor.shape, processor.dtype, self.action_spaces[agent], processor.masked)
+            actions, picture = self.action_spaces[agent], processor.picture_shape
+            kind = (processor.shape, processor.dtype, actions, processor.masked, picture)
             # Compared, not hashed by repr: that abbreviates the bounds of large boxes.
             if kind not in kinds:
                 kinds.append(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +20,16 @@ class ObservationProcessor:
     Args:
         space: the environment's.
         mask_in_info: whether infos carry ``action_mask``.
+        picture_keys: of a dict's entries that are layers ``[C, H, W]`` of a picture, which comes first, channels last;
+            those that it does not have count for nothing.
 
     Attributes:
         shape, dtype, space: of the processed observation.
         masked: whether there are masks.
+        picture_shape: ``(H, W, C)`` of the picture at the beginning, or None.
     """
 
-    def __init__(self, space: gym.Space, mask_in_info: bool = False) -> None:
+    def __init__(self, space: gym.Space, mask_in_info: bool = False, picture_keys: Sequence[str] = ()) -> None:
         self._mask_in_dict = (
             isinstance(space, gym.spaces.Dict) and "observation" in space.spaces and "action_mask" in space.spaces
         )
@@ -41,6 +45,13 @@ class ObservationProcessor:
         else:
             self.shape = (gym.spaces.flatdim(inner),)
             self.dtype = np.dtype(np.float32)
+        own = inner.spaces if isinstance(inner, gym.spaces.Dict) else {}
+        self._layers = [key for key in picture_keys if key in own]
+        self._others = gym.spaces.Dict({key: space for key, space in own.items() if key not in self._layers})
+        self.picture_shape: tuple[int, ...] | None = None
+        if self._layers:
+            shapes = [own[key].shape for key in self._layers]
+            self.picture_shape = (*shapes[0][1:], sum(shape[0] for shape in shapes))
         limit = (0, 255) if self.dtype == np.uint8 else (-np.inf, np.inf)
         self.space = gym.spaces.Box(limit[0], limit[1], self.shape, self.dtype.type)
 
@@ -76,7 +87,7 @@ class ObservationProcessor:
             raise ValueError(f"observations holds {shown(observation)}, expected a member of {self._inner}")
         else:
             try:
-                values = np.asarray(gym.spaces.flatten(self._inner, observation))
+                values = self._flatten(observation)
             except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
                 raise ValueError(
                     f"observations holds {shown(observation)}, expected a member of {self._inner}: {error}"
@@ -87,6 +98,13 @@ class ObservationProcessor:
         if self.dtype == np.float32 and not np.isfinite(values).all():
             raise ValueError("observations holds NaN or infinity, expected finite float32 numbers")
         return values, mask
+
+    def _flatten(self, observation: Any) -> np.ndarray:
+        """A composite observation as one row, its picture first."""
+        if not self._layers:
+            return np.asarray(gym.spaces.flatten(self._inner, observation))
+        picture = np.concatenate([observation[key] for key in self._layers]).transpose(1, 2, 0)
+        return np.concatenate([picture.reshape(-1), gym.spaces.flatten(self._others, observation)])
 
 
 def shown(value: Any) -> str:

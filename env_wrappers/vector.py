@@ -27,6 +27,8 @@ class AgentGroup:
         observation_dtype: float32, or uint8 for images.
         action_space: Discrete, MultiDiscrete or a one-dimensional Box.
         masked: whether masks of legal actions are given.
+        picture_shape: ``(H, W, C)`` of the picture that observations of shape ``(D,)`` begin with, channels last; what
+            follows it is a vector. None where there is no such picture.
     """
 
     agents: tuple[int, ...]
@@ -34,6 +36,7 @@ class AgentGroup:
     observation_dtype: np.dtype
     action_space: gym.Space
     masked: bool = False
+    picture_shape: tuple[int, ...] | None = None
 
 
 class VectorIncentiveEnv(ABC):
@@ -50,6 +53,7 @@ class VectorIncentiveEnv(ABC):
         observations: for every group ``[B, N_g, *shape]``; an agent that has left keeps its last one.
         action_masks: for every group ``[B, N_g, A]`` bool (concatenated for MultiDiscrete), or None.
         state: ``[B, *state_shape]``, the designer's observation.
+        state_picture_shape: as an :class:`AgentGroup`'s ``picture_shape``, of the state.
         active: ``[B, N]`` bool, the agent acts in the next step.
         rewards: ``[B, N]`` float32; 0 for agents that did not act.
         terminated: ``[B, N]`` bool, the agent's life ended in this step with nothing to come.
@@ -73,6 +77,7 @@ class VectorIncentiveEnv(ABC):
     observation_spaces: dict[str, gym.Space]
     action_spaces: dict[str, gym.Space]
     max_episode_steps: int | None
+    state_picture_shape: tuple[int, ...] | None = None
     mechanism_facts: Mapping[str, Any] = MappingProxyType({})
 
     def allocate(

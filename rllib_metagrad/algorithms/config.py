@@ -258,7 +258,14 @@ class IncentiveDesignConfig(AlgorithmConfig):
         return policy
 
     def make_stacks(self, spec: EnvSpec) -> tuple[Stack, ...]:
-        """Policies, stacked where they can be."""
+        """Policies, stacked where they can be.
+
+        Raises:
+            ValueError: if ``agent_network`` is for observations of another kind.
+        """
+        for group in spec.groups:
+            what = f"what {spec.possible_agents[group.agents[0]]!r} observes in {spec.name!r}"
+            rules.check_encoder("agent_network", self._network("agent_network"), group.picture_shape, what)
         return make_stacks(spec, self.policy_of)
 
     def make_policy(self, stack: Stack) -> StackedPolicy:
@@ -284,7 +291,15 @@ class IncentiveDesignConfig(AlgorithmConfig):
         return None
 
     def make_designer(self, spec: EnvSpec) -> Designer:
-        """The designer's functions."""
+        """The designer's functions.
+
+        Raises:
+            ValueError: if its networks are for observations of another kind; see :func:`make_designer`, too.
+        """
+        for key in ("designer_network", "designer_critic_network"):
+            if getattr(self, key, None) is not None:
+                what = f"what the designer observes in {spec.name!r}"
+                rules.check_encoder(key, self._network(key), spec.state_picture_shape, what)
         return make_designer(self.designer_settings(), spec)
 
     def _network(self, key: str) -> NetworkSettings:
@@ -347,7 +362,11 @@ class IncentiveDesignConfig(AlgorithmConfig):
                 module_class=PolicyModule,
                 observation_space=_space_of(stack),
                 action_space=stack.action_space,
-                model_config={"network": self._network("agent_network"), "critic": critic},
+                model_config={
+                    "network": self._network("agent_network"),
+                    "critic": critic,
+                    "picture_shape": stack.picture_shape,
+                },
             )
             for stack in self.make_stacks(spec)
             for policy_id in stack.policy_ids

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from rllib_metagrad.modules.networks import NetworkSettings
+from rllib_metagrad.modules.networks import PICTURE_AND_VECTOR, NetworkSettings
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,12 @@ def network(key: str, value: Any) -> NetworkSettings:
     if isinstance(value, NetworkSettings):
         return value
     DICT.check(key, value)
+    widths = Rule(
+        "a list of layer widths",
+        lambda x: isinstance(x, list | tuple) and all(isinstance(w, int) and w > 0 for w in x),
+    )
     rules = {
-        "hiddens": Rule(
-            "a list of layer widths",
-            lambda x: isinstance(x, list | tuple) and all(isinstance(w, int) and w > 0 for w in x),
-        ),
+        "hiddens": widths,
         "activation": choice("relu", "tanh", "silu", "elu"),
         "filters": Rule(
             "a list of [channels, kernel, stride]",
@@ -109,6 +110,10 @@ def network(key: str, value: Any) -> NetworkSettings:
                 )
             ),
         ),
+        "encoder": Rule(
+            f"{PICTURE_AND_VECTOR} or null", lambda x: x is None or (isinstance(x, str) and x == PICTURE_AND_VECTOR)
+        ),
+        "picture_hiddens": widths,
         "output_scale": number(0),
         "share_trunk": BOOL,
     }
@@ -117,11 +122,30 @@ def network(key: str, value: Any) -> NetworkSettings:
             raise ValueError(unknown(f"key {name!r} in {key}", name, list(rules)))
         rules[name].check(f"{key}.{name}", entry)
     arguments = dict(value)
-    if "hiddens" in arguments:
-        arguments["hiddens"] = tuple(arguments["hiddens"])
+    if arguments.get("picture_hiddens") and arguments.get("encoder") is None:
+        raise ValueError(f"{key}.picture_hiddens needs {key}.encoder: {PICTURE_AND_VECTOR}")
+    for name in ("hiddens", "picture_hiddens"):
+        if name in arguments:
+            arguments[name] = tuple(arguments[name])
     if "filters" in arguments:
         arguments["filters"] = tuple(tuple(f) for f in arguments["filters"])
     return NetworkSettings(**arguments)
+
+
+def check_encoder(key: str, settings: NetworkSettings, picture_shape: Sequence[int] | None, what: str) -> None:
+    """Checks that a network finds what its encoder looks at.
+
+    Args:
+        key: of the network.
+        settings: its settings.
+        picture_shape: of the picture that the network's input begins with, or None.
+        what: the input, for the message.
+
+    Raises:
+        ValueError: if the encoder wants a picture and there is none.
+    """
+    if settings.encoder is not None and picture_shape is None:
+        raise ValueError(f"{key}.encoder is {settings.encoder}, but {what} is no picture with a vector; leave it out")
 
 
 def unknown(what: str, name: str, known: Sequence[str]) -> str:

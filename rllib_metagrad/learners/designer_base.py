@@ -33,7 +33,7 @@ class DesignerLearner(IncentiveLearner):
         # What a unit of R^ID is in the last advantages.
         self.reward_scale = 1.0
         if settings is not None:
-            self.critic = DesignerCritic(self.env_spec.state_shape, settings)
+            self.critic = DesignerCritic(self.env_spec, settings)
             self.phi = self._parameter(self.critic.parameters.initialize(1, self.generator))
             self.phi_target = self.phi.value if self.config.designer_target_tau is not None else None
 

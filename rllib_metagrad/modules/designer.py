@@ -74,6 +74,7 @@ class IncentiveFunction(Designer):
         mechanism: whose input it produces.
         settings: of the network.
         output_bias: added to the raw outputs, to start with small (< 0) or large incentives.
+        picture_shape: of the picture that states begin with, see :class:`Network`.
     """
 
     def __init__(
@@ -83,10 +84,13 @@ class IncentiveFunction(Designer):
         mechanism: Mechanism,
         settings: NetworkSettings,
         output_bias: float = 0.0,
+        picture_shape: tuple[int, ...] | None = None,
     ) -> None:
         self.mechanism = mechanism
         self.output_bias = output_bias
-        self.network = Network(state_shape, mechanism.num_outputs, settings, "incentive_", extra_features=num_features)
+        self.network = Network(
+            state_shape, mechanism.num_outputs, settings, "incentive_", num_features, picture_shape=picture_shape
+        )
         self.parameters = Parameters(self.network.leaves)
 
     def outputs(self, eta: Tensor, states: Tensor, features: Tensor) -> Tensor:
@@ -119,6 +123,7 @@ class StochasticDesigner(Designer):
         levels: Sequence[float] | None,
         factorised: bool = False,
         std: float = 1.0,
+        picture_shape: tuple[int, ...] | None = None,
     ) -> None:
         self.mechanism = mechanism
         outputs = mechanism.num_outputs
@@ -134,7 +139,12 @@ class StochasticDesigner(Designer):
             self._table = torch.tensor(list(itertools.product(levels, repeat=outputs)), dtype=torch.float32)
         self._log_std = torch.tensor(float(std)).log()
         self.network = Network(
-            state_shape, self.distribution.num_outputs, settings, "incentive_", extra_features=num_features
+            state_shape,
+            self.distribution.num_outputs,
+            settings,
+            "incentive_",
+            extra_features=num_features,
+            picture_shape=picture_shape,
         )
         self.parameters = Parameters(self.network.leaves)
 
@@ -199,8 +209,8 @@ class ConstantDesigner(Designer):
 class DesignerCritic:
     """``V_phi(s)``, the designer's value function: parameters ``phi [1, D]``."""
 
-    def __init__(self, state_shape: Sequence[int], settings: NetworkSettings) -> None:
-        self.network = Network(state_shape, 1, settings, "value_")
+    def __init__(self, spec: EnvSpec, settings: NetworkSettings) -> None:
+        self.network = Network(spec.state_shape, 1, settings, "value_", picture_shape=spec.state_picture_shape)
         self.parameters = Parameters(self.network.leaves)
 
     def values(self, phi: Tensor, states: Tensor) -> Tensor:
@@ -269,5 +279,8 @@ def make_designer(settings: DesignerSettings, spec: EnvSpec) -> Designer:
             settings.levels,
             settings.factorised,
             settings.std,
+            spec.state_picture_shape,
         )
-    return IncentiveFunction(shape, features, mechanism, settings.network, settings.output_bias)
+    return IncentiveFunction(
+        shape, features, mechanism, settings.network, settings.output_bias, spec.state_picture_shape
+    )

@@ -21,6 +21,8 @@ from torch import Tensor
 _BLOCK = 300_000
 
 Activation = Literal["relu", "tanh", "silu", "elu"]
+#: The one encoder that a user names.
+PICTURE_AND_VECTOR = "picture_and_vector"
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "tanh": torch.tanh,
@@ -36,7 +38,10 @@ class NetworkSettings:
     Attributes:
         hiddens: widths of the hidden layers.
         activation: after each hidden layer.
-        filters: for image inputs: ``[channels, kernel, stride]`` of each convolution before the layers.
+        filters: for pictures: ``[channels, kernel, stride]`` of each convolution before the layers.
+        encoder: None goes by the input's shape. ``picture_and_vector`` cuts a row of numbers into the picture that it
+            begins with and a vector, and joins the vector to what convolutions make of the picture.
+        picture_hiddens: with that encoder, widths of dense layers between the convolutions and the joining.
         output_scale: factor on the initial weights of the output layer.
         share_trunk: actor and critic share all but their output layers.
     """
@@ -44,6 +49,8 @@ class NetworkSettings:
     hiddens: tuple[int, ...] = (64, 64)
     activation: Activation = "relu"
     filters: tuple[tuple[int, int, int], ...] = ((6, 3, 1),)
+    encoder: str | None = None
+    picture_hiddens: tuple[int, ...] = ()
     output_scale: float = 1.0
     share_trunk: bool = False
 
@@ -63,7 +70,7 @@ class Leaf:
 
 
 class Network:
-    """Layers applied to ``[P, n, *input_shape]``: convolutions if the input is an image, then dense ones.
+    """Layers applied to ``[P, n, *input_shape]``: convolutions of a picture, if there is one, then dense ones.
 
     Args:
         input_shape: ``(features,)``, or ``(height, width, channels)`` of an image (uint8 images are scaled
@@ -71,8 +78,13 @@ class Network:
         output_size: width of the last layer; None ends after the last hidden layer.
         settings: widths and activation.
         prefix: of the leaves' names.
-        extra_features: further inputs ``[P, n, extra]`` that join after the first dense layer (or, for
-            vector inputs, at the start), e.g. the joint action for an image-based incentive function.
+        extra_features: further inputs ``[P, n, extra]`` that join after the first dense layer (or, where the
+            input has a vector, beside it), e.g. the joint action for an image-based incentive function.
+        picture_shape: ``(height, width, channels)`` of the picture that a row of features begins with, channels
+            last; None if there is none. Only ``encoder: picture_and_vector`` looks at it.
+
+    Raises:
+        ValueError: if the encoder is for a picture and a vector, and there is no picture.
     """
 
     def __init__(
@@ -82,6 +94,7 @@ class Network:
         settings: NetworkSettings,
         prefix: str = "",
         extra_features: int = 0,
+        picture_shape: Sequence[int] | None = None,
     ) -> None:
         self.input_shape = tuple(input_shape)
         self.settings = settings
@@ -89,20 +102,21 @@ class Network:
         self.is_image = len(self.input_shape) == 3
         self.extra_features = extra_features
         self.leaves: list[Leaf] = []
-        if self.is_image:
-            height, width, channels = self.input_shape
-            self._feature_maps = 1
-            for i, (out, kernel, stride) in enumerate(settings.filters):
-                fan_in = channels * kernel * kernel
-                self._add(f"{prefix}conv{i}", (out, channels, kernel, kernel), (out,), fan_in)
-                # "Same" padding for odd kernels, so that small maps keep their size.
-                height = (height + 2 * (kernel // 2) - kernel) // stride + 1
-                width = (width + 2 * (kernel // 2) - kernel) // stride + 1
-                channels = out
-                self._feature_maps = max(self._feature_maps, height * width * channels)
-            size = height * width * channels
-        else:
-            size = math.prod(self.input_shape) + extra_features
+        self.picture_shape: tuple[int, ...] | None = self.input_shape if self.is_image else None
+        if settings.encoder == PICTURE_AND_VECTOR:
+            if self.is_image or picture_shape is None:
+                raise ValueError(f"encoder {settings.encoder}: inputs {self.input_shape} are no picture and a vector")
+            self.picture_shape = tuple(picture_shape)
+        size = 0 if self.is_image else math.prod(self.input_shape) + extra_features
+        if self.picture_shape is not None:
+            encoded = self._add_convolutions(prefix, self.picture_shape)
+            if not self.is_image:
+                self._picture_size = math.prod(self.picture_shape)
+                size -= self._picture_size
+                for i, width in enumerate(settings.picture_hiddens):
+                    self._add(f"{prefix}picture{i}", (encoded, width), (width,), encoded)
+                    encoded = width
+            size += encoded
         widths = [*settings.hiddens, *([] if output_size is None else [output_size])]
         for i, width_out in enumerate(widths):
             scale = settings.output_scale if output_size is not None and i == len(widths) - 1 else 1.0
@@ -111,6 +125,20 @@ class Network:
         self.output_size = size
         self.num_dense = len(widths)
         self.activate_last = output_size is None
+
+    def _add_convolutions(self, prefix: str, picture_shape: tuple[int, ...]) -> int:
+        """Leaves of the convolutions; returns how many numbers they make of a picture."""
+        height, width, channels = picture_shape
+        self._feature_maps = 1
+        for i, (out, kernel, stride) in enumerate(self.settings.filters):
+            fan_in = channels * kernel * kernel
+            self._add(f"{prefix}conv{i}", (out, channels, kernel, kernel), (out,), fan_in)
+            # "Same" padding for odd kernels, so that small maps keep their size.
+            height = (height + 2 * (kernel // 2) - kernel) // stride + 1
+            width = (width + 2 * (kernel // 2) - kernel) // stride + 1
+            channels = out
+            self._feature_maps = max(self._feature_maps, height * width * channels)
+        return height * width * channels
 
     def _add(self, name: str, weight: tuple[int, ...], bias: tuple[int, ...], fan_in: int, scale: float = 1.0) -> None:
         # The bound of torch.nn.Linear and Conv2d: Kaiming uniform with a = sqrt(5).
@@ -128,7 +156,7 @@ class Network:
         Returns:
             ``[P, n, output_size]``.
         """
-        if not self.is_image:
+        if self.picture_shape is None:
             return self._apply(leaves, x, extra)
         size = max(64, _BLOCK // (x.shape[0] * self._feature_maps))
         if x.shape[1] <= size:
@@ -138,14 +166,7 @@ class Network:
         return torch.cat([self._apply(leaves, *block) for block in blocks], dim=1)
 
     def _apply(self, leaves: Sequence[Tensor], x: Tensor, extra: Tensor | None) -> Tensor:
-        p, n = x.shape[:2]
-        i = 0
-        if self.is_image:
-            x = self._convolve(leaves, x)
-            i = 2 * len(self.settings.filters)
-            x = x.reshape(p, n, -1)
-        elif x.dim() > 3 or x.dtype != leaves[0].dtype:
-            x = x.reshape(p, n, -1).to(leaves[0].dtype)
+        x, i = self._features(leaves, x)
         if extra is not None and not self.is_image:
             x = torch.cat([x, extra], dim=-1)
         for layer in range(self.num_dense):
@@ -157,6 +178,22 @@ class Network:
             if extra is not None and self.is_image and layer == 0:
                 x = torch.cat([x, extra], dim=-1)
         return x
+
+    def _features(self, leaves: Sequence[Tensor], x: Tensor) -> tuple[Tensor, int]:
+        """What the dense layers get, ``[P, n, features]`` without extra ones, and how many leaves it took."""
+        p, n = x.shape[:2]
+        if self.picture_shape is None:
+            same = x.dim() == 3 and x.dtype == leaves[0].dtype
+            return (x if same else x.reshape(p, n, -1).to(leaves[0].dtype)), 0
+        picture = x if self.is_image else x[..., : self._picture_size].unflatten(-1, self.picture_shape)
+        features = self._convolve(leaves, picture).reshape(p, n, -1)
+        i = 2 * len(self.settings.filters)
+        if self.is_image:
+            return features, i
+        for _ in self.settings.picture_hiddens:
+            features = self.activation(torch.baddbmm(leaves[i + 1].unsqueeze(1), features, leaves[i]))
+            i += 2
+        return torch.cat([features, x[..., self._picture_size :].to(features.dtype)], dim=-1), i
 
     def _convolve(self, leaves: Sequence[Tensor], x: Tensor) -> Tensor:
         """Convolutions of all P networks in one call each, as groups of channels."""

@@ -43,6 +43,7 @@ class StackedPolicy:
         settings: of the networks.
         critic: whether there is a value function.
         initial_log_std: start of a Gaussian's log standard deviations.
+        picture_shape: see :class:`Network`.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class StackedPolicy:
         settings: NetworkSettings,
         critic: bool,
         initial_log_std: float = 0.0,
+        picture_shape: tuple[int, ...] | None = None,
     ) -> None:
         self.distribution = make_distribution(action_space)
         self.has_critic = critic
@@ -60,14 +62,14 @@ class StackedPolicy:
         outputs = self.distribution.num_outputs
         self.shares_trunk = critic and settings.share_trunk
         if self.shares_trunk:
-            self._trunk = Network(observation_shape, None, settings, "trunk_")
+            self._trunk = Network(observation_shape, None, settings, "trunk_", picture_shape=picture_shape)
             heads = NetworkSettings(hiddens=(), output_scale=settings.output_scale)
             self._actor = Network((self._trunk.output_size,), outputs, heads, "actor_")
             self._critic = Network((self._trunk.output_size,), 1, heads, "critic_")
             actor_leaves = self._trunk.leaves + self._actor.leaves
         else:
-            self._actor = Network(observation_shape, outputs, settings, "actor_")
-            self._critic = Network(observation_shape, 1, settings, "critic_")
+            self._actor = Network(observation_shape, outputs, settings, "actor_", picture_shape=picture_shape)
+            self._critic = Network(observation_shape, 1, settings, "critic_", picture_shape=picture_shape)
             actor_leaves = self._actor.leaves
         free = [Leaf("actor_log_std", (self.distribution.num_free,), 0.0)] * bool(self.distribution.num_free)
         critic_leaves = self._critic.leaves if critic else []

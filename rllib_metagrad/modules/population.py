@@ -28,6 +28,7 @@ class EnvSpec:
     action_feature_size: int
     max_episode_steps: int | None
     mechanism_facts: dict[str, Any] = field(default_factory=dict)
+    state_picture_shape: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, env: VectorIncentiveEnv) -> EnvSpec:
@@ -42,6 +43,7 @@ class EnvSpec:
             env.action_feature_size,
             env.max_episode_steps,
             dict(env.mechanism_facts),
+            env.state_picture_shape,
         )
 
     @property
@@ -66,6 +68,7 @@ class Stack:
         positions: ``[P * K]`` where the agents are within that group's arrays, policy-major.
         observation_shape: of one agent.
         action_space: of one agent.
+        picture_shape: of the picture that its observation begins with, see :class:`AgentGroup`.
     """
 
     policy_ids: tuple[str, ...]
@@ -76,6 +79,7 @@ class Stack:
     observation_dtype: np.dtype
     action_space: gym.Space
     masked: bool
+    picture_shape: tuple[int, ...] | None = None
 
     @cached_property
     def is_identity(self) -> bool:
@@ -84,7 +88,9 @@ class Stack:
 
     def make_policy(self, settings: NetworkSettings, critic: bool) -> StackedPolicy:
         """The functions of the stack's policies."""
-        return StackedPolicy(self.observation_shape, self.action_space, settings, critic)
+        return StackedPolicy(
+            self.observation_shape, self.action_space, settings, critic, picture_shape=self.picture_shape
+        )
 
 
 def make_stacks(spec: EnvSpec, policy_of: Callable[[str], str]) -> tuple[Stack, ...]:
@@ -127,6 +133,7 @@ def make_stacks(spec: EnvSpec, policy_of: Callable[[str], str]) -> tuple[Stack, 
                     group.observation_dtype,
                     group.action_space,
                     group.masked,
+                    group.picture_shape,
                 )
             )
     return tuple(stacks)

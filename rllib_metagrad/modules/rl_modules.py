@@ -64,7 +64,10 @@ class RowModule(TorchRLModule):
 
 
 class PolicyModule(RowModule):
-    """One agent policy (and its critic). ``model_config``: ``network`` (NetworkSettings) and ``critic`` (bool)."""
+    """One agent policy (and its critic).
+
+    ``model_config``: ``network`` (NetworkSettings), ``critic`` (bool), and ``picture_shape`` of its observations.
+    """
 
     def setup(self) -> None:
         """Called by RLlib to build the module."""
@@ -73,6 +76,8 @@ class PolicyModule(RowModule):
             self.action_space,
             self.model_config["network"],
             self.model_config["critic"],
+            # Not in checkpoints from before there was this key.
+            picture_shape=self.model_config.get("picture_shape"),
         )
         self.hold(self.policy.parameters)
         distribution = self.policy.distribution
@@ -103,7 +108,7 @@ class DesignerModule(RowModule):
         self.critic: DesignerCritic | None = None
         layouts = [self.designer.parameters]
         if self.model_config["critic_network"] is not None:
-            self.critic = DesignerCritic(spec.state_shape, self.model_config["critic_network"])
+            self.critic = DesignerCritic(spec, self.model_config["critic_network"])
             layouts.append(self.critic.parameters)
         self.hold(*layouts)
 

@@ -71,6 +71,7 @@ class FoundationEnv(IncentiveEnv):
         "render_fps": 5,
         "is_parallelizable": True,
     }
+    picture_keys = ("world-map", "world-idx_map")
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ ones (own houses, other agents), and the planner's vector has no picture.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ from env_wrappers.gather_trade_build.twin.kernel import accessible, can_build, t
 from env_wrappers.gather_trade_build.twin.taxes import marginal_rate
 
 if TYPE_CHECKING:
+    from env_wrappers.gather_trade_build.twin.config import TwinConfig
     from env_wrappers.gather_trade_build.twin.vector import VectorGatherTradeBuild
 
 #: Numbers of the planner about one agent.
@@ -48,14 +50,26 @@ class Views(NamedTuple):
     masks: np.ndarray
 
 
-def agent_sizes(view: int, prices: int, agents: int) -> tuple[int, int]:
+def agent_picture(config: TwinConfig) -> tuple[int, int, int]:
+    """``[V, V, 9]``: shape of an agent's picture."""
+    side = 2 * config.settings["mobile_agent_observation_range"] + 1
+    return side, side, CHANNELS
+
+
+def agent_sizes(config: TwinConfig) -> tuple[int, int]:
     """Lengths of an agent's picture and flat."""
-    return CHANNELS * (2 * view + 1) ** 2, 22 + 10 * prices + agents
+    return math.prod(agent_picture(config)), 22 + 10 * config.prices + config.num_agents
 
 
-def planner_sizes(cells: int, prices: int, agents: int) -> tuple[int, int, int]:
+def planner_picture(config: TwinConfig) -> tuple[int, int, int] | None:
+    """``[H, W, 9]``: shape of the planner's picture, or None."""
+    return None if config.for_networks else (len(config.rows), len(config.rows[0]), CHANNELS)
+
+
+def planner_sizes(config: TwinConfig) -> tuple[int, int, int]:
     """Lengths of the planner's picture and flat, and of p0, p1, ... together."""
-    return CHANNELS * cells, 16 + 6 * prices + agents, PER_AGENT * agents
+    picture, n = planner_picture(config), config.num_agents
+    return math.prod(picture) if picture else 0, 16 + 6 * config.prices + n, PER_AGENT * n
 
 
 @inlined
@@ -237,10 +251,9 @@ def observe(rules: Rules, game: Game, views: Views) -> None:
 def agent_arrays(env: VectorGatherTradeBuild, b: int, i: int) -> dict[str, np.ndarray]:
     """What the original gives to agent i: world-map, world-idx_map (int16), time, flat, action_mask (float32)."""
     config = env.config
-    view = config.settings["mobile_agent_observation_range"]
-    side, (length, _) = 2 * view + 1, agent_sizes(view, config.prices, config.num_agents)
+    length, _ = agent_sizes(config)
     picture, flat = np.split(env.observations[0][b, i].copy(), [length])
-    channels = picture.reshape(side, side, CHANNELS).transpose(2, 0, 1)
+    channels = picture.reshape(agent_picture(config)).transpose(2, 0, 1)
     return {
         "world-map": channels[:OWNER],
         "world-idx_map": channels[OWNER:].astype(np.int16),
@@ -253,9 +266,9 @@ def agent_arrays(env: VectorGatherTradeBuild, b: int, i: int) -> dict[str, np.nd
 def planner_arrays(env: VectorGatherTradeBuild, b: int) -> dict[str, Any]:
     """What the original gives to the planner, without its mask: world-map, world-idx_map, time, flat, p0, p1, ..."""
     config = env.config
-    rows, columns = len(config.rows), len(config.rows[0])
-    sizes = planner_sizes(rows * columns, config.prices, config.num_agents)
+    sizes = planner_sizes(config)
     picture, flat, others = np.split(env.state[b].copy(), np.cumsum(sizes[:-1]))
+    rows, columns = len(config.rows), len(config.rows[0])
     channels = picture.reshape(rows, columns, CHANNELS).transpose(2, 0, 1)
     arrays: dict[str, Any] = {
         "world-map": channels[:INSIDE],

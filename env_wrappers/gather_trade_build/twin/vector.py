@@ -125,18 +125,19 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             "social_welfare": None,
             "house_action_type": TYPE_NAMES.index("Build"),
         }
-        n, view = config.num_agents, config.settings["mobile_agent_observation_range"]
+        n = config.num_agents
         agents = tuple(f"agent_{i}" for i in range(n))
-        shape = (sum(views.agent_sizes(view, config.prices, n)),)
+        shape = (sum(views.agent_sizes(config)),)
         space = gym.spaces.Discrete(config.num_actions)
         self.observation_spaces = dict.fromkeys(agents, gym.spaces.Box(-np.inf, np.inf, shape, np.float32))
         self.action_spaces = dict.fromkeys(agents, space)
-        cells = 0 if config.for_networks else len(config.rows) * len(config.rows[0])
+        picture = views.agent_picture(config)
+        self.state_picture_shape = views.planner_picture(config)
         self.allocate(
             num_envs,
             agents,
-            [AgentGroup(tuple(range(n)), shape, np.dtype(np.float32), space, masked=True)],
-            (sum(views.planner_sizes(cells, config.prices, n)),),
+            [AgentGroup(tuple(range(n)), shape, np.dtype(np.float32), space, True, picture)],
+            (sum(views.planner_sizes(config)),),
             np.float32,
             TYPE_NAMES,
             len(TYPE_NAMES),
