@@ -11,7 +11,7 @@ from torch import Tensor
 from rllib_metagrad.core.agent_update import AgentSettings, AgentState
 from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
-from rllib_metagrad.modules.networks import NetworkSettings
+from rllib_metagrad.modules.networks import PICTURE_AND_VECTOR, NetworkSettings
 from rllib_metagrad.modules.policy import StackedPolicy
 
 T, B, N, OBS, ACTIONS = 4, 6, 3, 5, 3
@@ -44,15 +44,26 @@ def make_problem(
     num_envs: int = B,
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
+    pictures: bool = False,
 ) -> Problem:
-    """Builds the problem; episodes of different lengths, an agent that leaves early, exploration."""
+    """Builds the problem; episodes of different lengths, an agent that leaves early, exploration.
+
+    With ``pictures`` the first four numbers of an observation are a picture of 1 x 2 and two channels.
+    """
     g = torch.Generator().manual_seed(seed)
     p, k = (1, N) if shared else (N, 1)
     policy = StackedPolicy(
         (OBS,),
         gym.spaces.Discrete(ACTIONS),
-        NetworkSettings(hiddens=(7, 6), activation="tanh", share_trunk=share_trunk),
+        NetworkSettings(
+            hiddens=(7, 6),
+            activation="tanh",
+            filters=((3, 3, 1),),
+            encoder=PICTURE_AND_VECTOR if pictures else None,
+            share_trunk=share_trunk,
+        ),
         critic=settings.loss != "pg",
+        picture_shape=(1, 2, 2),
     )
     theta = policy.initialize(p, g).to(dtype)
     observations = torch.randn(p, T + 1, num_envs, k, OBS, generator=g, dtype=dtype)

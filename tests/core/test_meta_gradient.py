@@ -106,7 +106,17 @@ def test_mixed_equals_unrolled_equals_finite_differences(
     loss: str, optimizer: str, steps: int, shared: bool, clip: float | None
 ) -> None:
     settings = settings_of(loss, optimizer, steps, clip)
-    problem = make_problem(settings, shared, share_trunk=shared)
+    compare(make_problem(settings, shared, share_trunk=shared), settings)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_through_networks_of_a_picture_and_a_vector(shared: bool) -> None:
+    settings = settings_of("ppo", "adam", 2, None)
+    compare(make_problem(settings, shared, share_trunk=shared, pictures=True), settings)
+
+
+def compare(problem: Problem, settings: AgentSettings) -> None:
+    """Asserts that both modes give what finite differences do."""
     v = torch.randn(problem.state.theta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     mixed = meta_gradient(problem, settings, "mixed", v)
     unrolled = meta_gradient(problem, settings, "unrolled", v)

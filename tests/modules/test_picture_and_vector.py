@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -9,9 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from env_wrappers import make_vec
 from rllib_metagrad import MetaGradConfig
 from rllib_metagrad.modules.networks import PICTURE_AND_VECTOR, Network, NetworkSettings, Parameters
 from rllib_metagrad.modules.policy import StackedPolicy
+from rllib_metagrad.modules.population import EnvSpec
 
 PICTURE, VECTOR, ACTIONS = (5, 4, 3), 7, 6
 ROW = 5 * 4 * 3 + VECTOR
@@ -199,5 +202,17 @@ def test_a_network_without_a_picture_refuses() -> None:
 )
 def test_settings_are_checked(network: dict[str, Any], message: str) -> None:
     config = MetaGradConfig().environment("gather_trade_build").agents(network=network)
-    with pytest.raises(ValueError, match="^" + message.replace("?", r"\?")):
+    with pytest.raises(ValueError, match="^" + re.escape(message)):
         config.validate()
+
+
+def test_environments_without_pictures_are_named() -> None:
+    spec = EnvSpec.of(make_vec("escape_room", 1))
+    network = {"encoder": PICTURE_AND_VECTOR}
+    of_agents = "agent_network.encoder is picture_and_vector, but what 'agent_0' observes in 'escape_room' is no picture"
+    with pytest.raises(ValueError, match=of_agents):
+        MetaGradConfig().agents(network=network).make_stacks(spec)
+    for key in ("network", "critic_network"):
+        of_designer = f"designer_{key}.encoder is picture_and_vector, but what the designer observes in 'escape_room'"
+        with pytest.raises(ValueError, match=of_designer):
+            MetaGradConfig().designer(**{key: network}).make_designer(spec)
