@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import torch
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_metagrad.algorithms import IncentiveDesign, get_config_class
 
@@ -84,6 +86,47 @@ def test_agents_start_from_another_runs_checkpoint(tmp_path: Path) -> None:
         make("FixedIncentive", {"tax": "free_market"}, **separate)
     with pytest.raises(ValueError, match=r"agents_checkpoint: .*nowhere is no checkpoint of a run"):
         make("FixedIncentive", {}, agents_checkpoint=str(tmp_path / "nowhere"))
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("run", ["MetaGrad", "DualRL"])
+def test_networks_that_look_at_pictures(run: str, tmp_path: Path) -> None:
+    """Agents see their surroundings, designer and critic the whole map; a checkpoint's policy acts alone."""
+    network = {"encoder": "picture_and_vector", "filters": [[2, 5, 3]], "picture_hiddens": [6], "hiddens": [8]}
+    levels = {"designer_levels": [0.0, 0.5, 1.0], "designer_factorised": True}
+    algorithm = make(
+        run,
+        {"observations": "original"},
+        **(levels if run == "DualRL" else {}),
+        mechanism="bracketed_tax",
+        agent_network={**network, "share_trunk": run == "DualRL"},
+        designer_network=network,
+        designer_baseline="critic",
+        num_updates_per_iteration=2,
+    )
+    result = algorithm.train()
+    assert 0 < result["env_runners"]["designer_return_mean"] < 20 * 1000
+    algorithm.save_to_path(tmp_path / "checkpoint")
+    learner = algorithm.learner_group._learner
+    assert torch.isfinite(learner.agents[0].theta).all()
+    assert learner.critic.network.picture_shape == learner.designer.network.picture_shape == (15, 15, 9)
+    rows = torch.as_tensor(algorithm.env_runner.env.observations[0][:, 0])
+    expected = learner.policies[0].outputs(learner.agents[0].theta, rows.unsqueeze(0))[0][0]
+    states = torch.as_tensor(algorithm.env_runner.env.state)
+    algorithm.stop()
+    modules = tmp_path / "checkpoint" / "learner_group" / "learner" / "rl_module"
+    policy, designer = (RLModule.from_checkpoint(modules / name) for name in ("shared", "designer"))
+    outputs = policy.forward_inference({Columns.OBS: rows})[Columns.ACTION_DIST_INPUTS]
+    torch.testing.assert_close(outputs, expected)
+    rates = designer.forward_inference({Columns.OBS: states, "action_features": torch.zeros(4, 0)})["incentives"]
+    assert rates.shape == (4, 7)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_a_missing_picture_is_one_clear_line() -> None:
+    network = {"encoder": "picture_and_vector"}
+    with pytest.raises(ValueError, match="designer_network.encoder is picture_and_vector, but what the designer obs"):
+        make("MetaGrad", {}, mechanism="bracketed_tax", designer_network=network)
 
 
 @pytest.mark.usefixtures("ray_session")

@@ -88,5 +88,7 @@ def test_the_originals_rows_begin_with_the_twins_picture() -> None:
     size = 11 * 11 * 9
     np.testing.assert_array_equal(original.observations[0][..., :size], twin.observations[0][..., :size])
     # Then come the mask and flat, in the order of their names, and the time.
-    np.testing.assert_array_equal(original.observations[0][..., size + 50 : size + 186], twin.observations[0][..., size:])
+    np.testing.assert_array_equal(
+        original.observations[0][..., size + 50 : size + 186], twin.observations[0][..., size:]
+    )
     np.testing.assert_array_equal(original.observations[0][..., size : size + 50], twin.action_masks[0])

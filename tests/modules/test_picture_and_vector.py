@@ -209,7 +209,9 @@ def test_settings_are_checked(network: dict[str, Any], message: str) -> None:
 def test_environments_without_pictures_are_named() -> None:
     spec = EnvSpec.of(make_vec("escape_room", 1))
     network = {"encoder": PICTURE_AND_VECTOR}
-    of_agents = "agent_network.encoder is picture_and_vector, but what 'agent_0' observes in 'escape_room' is no picture"
+    of_agents = (
+        "agent_network.encoder is picture_and_vector, but what 'agent_0' observes in 'escape_room' is no picture"
+    )
     with pytest.raises(ValueError, match=of_agents):
         MetaGradConfig().agents(network=network).make_stacks(spec)
     for key in ("network", "critic_network"):
