@@ -1,11 +1,11 @@
 """Gather-Trade-Build on one thread: environment steps per CPU second of the original, of the batched twin, and of
 training.
 
-    python benchmarks/gather_trade_build.py [--repeats 3] [--seconds 2]
+    python benchmarks/gather_trade_build.py [--repeats 3] [--seconds 2] [--config gather_trade_build/metagrad]
 
 Original (``ai-economist`` 1.7.1, where it is installed) and twin take turns in one process on the paper's economy, with
 all observations and masks, random actions and random tax rates, resets included. Of the original only its own ``step``
-and ``reset`` are timed, of the twin everything. train_env_steps_per_cpu_second is of MetaGrad.train() with the shipped
+and ``reset`` are timed, of the twin everything. train_env_steps_per_cpu_second is of MetaGrad.train() with a shipped
 config: sampling, agents, designer.
 
 The last line is one JSON object. Ratios are null where the original is not installed.
@@ -25,7 +25,6 @@ import numpy as np
 
 from env_wrappers.gather_trade_build.twin import VectorGatherTradeBuild
 
-CONFIG = "gather_trade_build/metagrad"
 NUM_ENVS = 256
 
 
@@ -84,6 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--config", default="gather_trade_build/metagrad", help="what trains, in tuned_configs")
     arguments = parser.parse_args()
     start = time.process_time()
     players: dict[str, Twin | Original] = {"twin": Twin("exact"), "plain": Twin("fast")}
@@ -98,7 +98,7 @@ def main() -> None:
     for name, values in rates.items():
         print(f"{name}: {', '.join(f'{value:,.0f}' for value in values)} steps per CPU second")
     common.start_ray()
-    train = common.training_rate(CONFIG, arguments.repeats, iterations=1)
+    train = common.training_rate(arguments.config, arguments.repeats, iterations=1)
     print(f"training: {', '.join(f'{rate:,.0f}' for rate in train)} steps per CPU second")
     original = middle.get("original")
     result = {
