@@ -125,7 +125,7 @@ def test_networks_that_look_at_pictures(run: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ray_session")
 def test_a_missing_picture_is_one_clear_line() -> None:
     network = {"encoder": "picture_and_vector"}
-    with pytest.raises(ValueError, match="designer_network.encoder is picture_and_vector, but what the designer obs"):
+    with pytest.raises(ValueError, match=r"designer_network\.encoder is picture_and_vector, but what the designer obs"):
         make("MetaGrad", {}, mechanism="bracketed_tax", designer_network=network)
 
 

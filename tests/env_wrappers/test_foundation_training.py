@@ -21,14 +21,18 @@ economy:
     num_env_runners: 0
     num_envs_per_env_runner: 2
     parameter_sharing: true
+    agent_network: NETWORK
     seed: 1
 """
 
 
 @pytest.mark.integration
 @needs_package
-def test_train(tmp_path: Path) -> None:
-    (tmp_path / "economy.yaml").write_text(YAML)
+@pytest.mark.parametrize(
+    "network", ["{hiddens: [8]}", "{encoder: picture_and_vector, filters: [[2, 5, 3]], hiddens: [8]}"]
+)
+def test_train(network: str, tmp_path: Path) -> None:
+    (tmp_path / "economy.yaml").write_text(YAML.replace("NETWORK", network))
     command = [sys.executable, "-m", "rllib_metagrad.cli.main", "train", "file", "economy.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr
