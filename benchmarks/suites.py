@@ -128,7 +128,7 @@ SUITES: dict[str, Suite] = {
     "gather_trade_build": Suite(
         _ECONOMY,
         metric="designer_return",
-        label="welfare: sum over an episode of productivity times equality",
+        label="welfare",
         figures={
             "gather_trade_build": [m for m in _ECONOMY if "curriculum" not in m],
             "gather_trade_build_curriculum": [m for m in _ECONOMY if "curriculum" in m],
