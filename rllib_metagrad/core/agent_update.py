@@ -100,12 +100,14 @@ class AgentSettings:
     target_tau: float | None = None
     reward_scale: float = 1.0
 
-    def lr_scale(self, policy: Policy) -> Tensor | None:
-        """Factors on the learning rate, ``[D]`` or ``[P, D]``: the critic's own rate, zero for frozen policies."""
-        if self.critic_lr is None or not policy.has_critic:
-            return policy.trainable
-        scale = torch.where(policy.critic_only, self.critic_lr / self.optimizer.lr, 1.0)
-        return scale if policy.trainable is None else policy.trainable * scale
+    def rates(self, policy: Policy) -> Tensor | None:
+        """Learning rates ``[D]`` or ``[P, D]``, the critic's own and zero for frozen policies; None: one for all."""
+        rates = None
+        if self.critic_lr is not None and policy.has_critic:
+            rates = torch.where(policy.critic_only, self.critic_lr, self.optimizer.lr)
+        if policy.trainable is None:
+            return rates
+        return policy.trainable * (self.optimizer.lr if rates is None else rates)
 
 
 @dataclass(frozen=True)
@@ -341,7 +343,7 @@ def update(
     values = None if settings.loss == "pg" else critic_values(policy, state, group, seen)
     batch = make_batch(trajectory, group, rewards, values, settings, reduction)
     learned = batch if differentiable else batch.detach()
-    lr_scale = settings.lr_scale(policy)
+    rates = settings.rates(policy)
     path: list[Step] = []
     metrics: dict[str, Tensor] = {}
     for j, index in enumerate(minibatches):
@@ -356,7 +358,7 @@ def update(
         grad = reduction.differentiable_sum(grad) if differentiable else reduction.sum(grad)
         given = None if second_moments is None else second_moments[j]
         new_theta, new_optimizer = optimizers.step(
-            settings.optimizer, leaf if differentiable else leaf.detach(), grad, optimizer, lr_scale, given
+            settings.optimizer, leaf if differentiable else leaf.detach(), grad, optimizer, rates, given
         )
         if not differentiable:
             path.append(Step(leaf.detach(), optimizer, grad, new_optimizer.second))

@@ -108,7 +108,7 @@ class Replica:
             inputs += [first, second]
             state = optimizers.OptimizerState(first, second, state.count)
         new_theta, new_state = optimizers.step(
-            self.settings.optimizer, theta, grad, state, self.settings.lr_scale(self.policy)
+            self.settings.optimizer, theta, grad, state, self.settings.rates(self.policy)
         )
         outputs, cotangents = [new_theta], [cotangent]
         # The second moment is a constant for `adam`: no cotangent flows through it.

@@ -69,7 +69,7 @@ def step(
     theta: Tensor,
     grad: Tensor,
     state: OptimizerState,
-    lr_scale: Tensor | None = None,
+    rates: Tensor | None = None,
     second_moment: Tensor | None = None,
 ) -> tuple[Tensor, OptimizerState]:
     """One step downhill; differentiable in ``theta``, ``grad`` and the state's moments.
@@ -79,7 +79,7 @@ def step(
         theta: ``[P, D]``.
         grad: ``[P, D]``, gradient of a loss.
         state: of the same rule.
-        lr_scale: factors on the learning rate that broadcast to ``[P, D]`` (a critic's own rate), or None.
+        rates: learning rates that broadcast to ``[P, D]`` (a critic's own), or None for that of ``settings``.
         second_moment: replaces ``adam``'s new second moment. Finite differences of ``adam`` use it, as its
             derivative takes that moment as given.
 
@@ -88,7 +88,7 @@ def step(
     """
     if settings.grad_clip is not None:
         grad = clip_by_global_norm(grad, settings.grad_clip)
-    lr: float | Tensor = settings.lr if lr_scale is None else settings.lr * lr_scale
+    lr: float | Tensor = settings.lr if rates is None else rates
     if settings.name == "sgd":
         return theta - lr * grad, OptimizerState(count=state.count + 1)
     assert state.first is not None

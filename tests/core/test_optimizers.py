@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gymnasium as gym
 import pytest
 import torch
 
+from rllib_metagrad.core.agent_update import AgentSettings
 from rllib_metagrad.core.optimizers import (
     OptimizerSettings,
     OptimizerState,
@@ -12,6 +14,8 @@ from rllib_metagrad.core.optimizers import (
     initial_state,
     step,
 )
+from rllib_metagrad.modules.networks import NetworkSettings
+from rllib_metagrad.modules.policy import StackedPolicy
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adam_full"])
@@ -50,10 +54,14 @@ def test_clipping_a_zero_gradient_has_a_finite_derivative() -> None:
     torch.testing.assert_close(derivative, torch.ones(1, 3))
 
 
-def test_critic_rate_scales_its_own_coordinates_only() -> None:
-    settings = OptimizerSettings("sgd", lr=0.1)
-    theta, _ = step(settings, torch.zeros(1, 2), torch.ones(1, 2), OptimizerState(), lr_scale=torch.tensor([1.0, 5.0]))
-    torch.testing.assert_close(theta, torch.tensor([[-0.1, -0.5]]))
+@pytest.mark.parametrize("lr", [0.1, 0.0])
+def test_critic_rate_is_of_its_own_coordinates_only(lr: float) -> None:
+    """Also where the actor's schedule has come to zero."""
+    policy = StackedPolicy((1,), gym.spaces.Discrete(2), NetworkSettings(hiddens=()), critic=True)
+    settings = AgentSettings(optimizer=OptimizerSettings("sgd", lr=lr), critic_lr=0.5)
+    theta = torch.zeros(1, policy.parameters.size)
+    moved, _ = step(settings.optimizer, theta, theta + 1, OptimizerState(), rates=settings.rates(policy))
+    torch.testing.assert_close(moved, torch.where(policy.critic_only, -0.5, -lr).unsqueeze(0))
 
 
 def test_adam_holds_its_second_moment_constant_and_adam_full_does_not() -> None:
