@@ -210,6 +210,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
             raise ValueError("env is missing; set env: escape_room, for example")
         if self.batch_mode not in ("complete_episodes", "truncate_episodes"):
             raise ValueError(f"batch_mode must be complete_episodes or truncate_episodes, got {self.batch_mode!r}")
+        rules.check_critic_lstm(self._network("agent_network"), self.agent_loss, self.batch_mode)
         for key in ("num_envs_per_env_runner", "num_env_runners", "num_learners"):
             rules.integer(1 if key == "num_envs_per_env_runner" else 0).check(key, getattr(self, key))
         if self.agents_checkpoint is not None:

@@ -116,6 +116,7 @@ def network(key: str, value: Any) -> NetworkSettings:
         "picture_hiddens": widths,
         "output_scale": number(0),
         "share_trunk": BOOL,
+        "critic_lstm": integer(1, none=True),
     }
     for name, entry in value.items():
         if name not in rules:
@@ -124,6 +125,8 @@ def network(key: str, value: Any) -> NetworkSettings:
     arguments = dict(value)
     if arguments.get("picture_hiddens") and arguments.get("encoder") is None:
         raise ValueError(f"{key}.picture_hiddens needs {key}.encoder: {PICTURE_AND_VECTOR}")
+    if arguments.get("critic_lstm") and key != "agent_network":
+        raise ValueError(f"{key}.critic_lstm has no meaning: only agents' critics have a memory; leave it out")
     for name in ("hiddens", "picture_hiddens"):
         if name in arguments:
             arguments[name] = tuple(arguments[name])
@@ -146,6 +149,26 @@ def check_encoder(key: str, settings: NetworkSettings, picture_shape: Sequence[i
     """
     if settings.encoder is not None and picture_shape is None:
         raise ValueError(f"{key}.encoder is {settings.encoder}, but {what} is no picture with a vector; leave it out")
+
+
+def check_critic_lstm(settings: NetworkSettings, loss: str, batch_mode: str) -> None:
+    """Checks that agents have a critic for ``agent_network.critic_lstm``, and that it sees episodes from their start.
+
+    Raises:
+        ValueError: if not.
+    """
+    if settings.critic_lstm is None:
+        return
+    if loss == "pg":
+        raise ValueError(
+            "agent_network.critic_lstm needs a critic, and agent_loss: pg has none; leave it out, or set agent_loss: "
+            "actor_critic or ppo"
+        )
+    if batch_mode != "complete_episodes":
+        raise ValueError(
+            f"agent_network.critic_lstm needs episodes from their first step, and batch_mode: {batch_mode} cuts them; "
+            "set batch_mode: complete_episodes"
+        )
 
 
 def unknown(what: str, name: str, known: Sequence[str]) -> str:

@@ -24,11 +24,20 @@ from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
 
 
 class Policy(Protocol):
-    """What core needs of a group's policies: pure functions of the parameter matrix ``theta [P, D]``."""
+    """What core needs of a group's policies: pure functions of the parameter matrix ``theta [P, D]``.
+
+    With a :attr:`recurrent` critic, the n steps that go with ``num_rows`` must be whole episodes, flattened from
+    ``[num_rows, n // num_rows]`` with time first; else they may be any, and ``num_rows`` says nothing.
+    """
 
     @property
     def has_critic(self) -> bool:
         """Whether :meth:`values` and :meth:`evaluate` give values."""
+        ...
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether a value depends on the episode's earlier steps, too."""
         ...
 
     @property
@@ -37,7 +46,7 @@ class Policy(Protocol):
         ...
 
     def evaluate(
-        self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float
+        self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float, num_rows: int
     ) -> Evaluation:
         """Log-probabilities (exploration included), entropies and values of ``[P, n]`` recorded steps."""
         ...
@@ -48,7 +57,7 @@ class Policy(Protocol):
         """Only the log-probabilities of :meth:`evaluate`, where the rest would be thrown away."""
         ...
 
-    def values(self, theta: Tensor, observations: Tensor) -> Tensor:
+    def values(self, theta: Tensor, observations: Tensor, num_rows: int) -> Tensor:
         """Values ``[P, n]`` of observations ``[P, n, *obs]``."""
         ...
 
@@ -71,7 +80,8 @@ class AgentSettings:
         loss: ``pg`` (REINFORCE on returns), ``actor_critic`` (GAE) or ``ppo``.
         optimizer: the step.
         num_epochs: passes over the trajectory. With ``minibatch_size`` None this is M of eq. (3).
-        minibatch_size: agent steps of each policy in a step, or None for all.
+        minibatch_size: agent steps of each policy in a step, or None for all; with a recurrent critic as many whole
+            episodes as fit into it.
         gamma: discount.
         lambda_: of GAE; ``pg`` ignores it.
         entropy_coeff: weight of the entropy bonus.
@@ -121,7 +131,7 @@ class AgentState:
 
 @dataclass(frozen=True)
 class Batch:
-    """A group's steps, flattened to ``[P, n]``; ``active`` is 1 where the agent acted, else 0."""
+    """A group's steps, flattened to ``[P, n]``; ``active`` is 1 where the agent acted, else 0; ``num_rows`` is T."""
 
     observations: Tensor
     actions: Tensor
@@ -130,6 +140,7 @@ class Batch:
     active: Tensor
     advantages: Tensor
     value_targets: Tensor
+    num_rows: int
 
     def detach(self) -> Batch:
         """The same with constant advantages and value targets."""
@@ -152,6 +163,7 @@ class Batch:
             rows(self.active),
             rows(self.advantages),
             rows(self.value_targets),
+            self.num_rows,
         )
 
 
@@ -200,7 +212,8 @@ def look(policy: Policy, theta: Tensor, trajectory: Trajectory, group: GroupTraj
     """Runs the networks on a trajectory; ``theta`` is taken as a leaf unless it has a graph of its own."""
     leaf = theta if theta.requires_grad else theta.detach().requires_grad_()
     observations, actions, masks, _ = flatten_steps(group)
-    return Look(leaf, policy.evaluate(leaf, observations, actions, masks, trajectory.epsilon))
+    evaluation = policy.evaluate(leaf, observations, actions, masks, trajectory.epsilon, trajectory.num_steps)
+    return Look(leaf, evaluation)
 
 
 def flatten_steps(group: GroupTrajectory) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
@@ -215,18 +228,21 @@ def flatten_steps(group: GroupTrajectory) -> tuple[Tensor, Tensor, Tensor | None
 
 
 def critic_values(policy: Policy, state: AgentState, group: GroupTrajectory, seen: Look | None) -> Tensor:
-    """Values of all rows ``[P, T + 1, B, K]``, constants: the target critic's, or those already ``seen``."""
+    """Values of all rows ``[P, T + 1, B, K]``, constants: the target critic's, or those already ``seen``.
+
+    A recurrent critic comes to the last row through all the others, so what was seen of them does not save them.
+    """
     p, shape = group.agents.shape[0], group.observations.shape[1:4]
 
     def run(theta: Tensor, observations: Tensor) -> Tensor:
         flat = observations.reshape(p, -1, *observations.shape[4:])
-        return policy.values(theta, flat).reshape(p, -1, *shape[1:])
+        return policy.values(theta, flat, observations.shape[1]).reshape(p, -1, *shape[1:])
 
     with torch.no_grad():
         if state.target is not None:
             return run(state.target, group.observations)
         theta = state.theta.detach()
-        if seen is None:
+        if seen is None or policy.recurrent:
             return run(theta, group.observations)
         assert seen.evaluation.values is not None
         steps = seen.evaluation.values.detach().reshape(p, -1, *shape[1:])
@@ -277,6 +293,7 @@ def make_batch(
         active=mask,
         advantages=flat_advantages,
         value_targets=targets.transpose(0, 1).reshape(p, -1),
+        num_rows=trajectory.num_steps,
     )
 
 
@@ -352,7 +369,9 @@ def update(
             leaf, evaluation = seen.theta, seen.evaluation
         else:
             leaf = theta if (differentiable and theta.requires_grad) else theta.detach().requires_grad_()
-            evaluation = policy.evaluate(leaf, part.observations, part.actions, part.masks, trajectory.epsilon)
+            evaluation = policy.evaluate(
+                leaf, part.observations, part.actions, part.masks, trajectory.epsilon, part.num_rows
+            )
         share, metrics = loss(evaluation, part, settings, reduction)
         (grad,) = torch.autograd.grad(share, leaf, create_graph=differentiable)
         grad = reduction.differentiable_sum(grad) if differentiable else reduction.sum(grad)
@@ -370,19 +389,3 @@ def update(
         assert settings.target_tau is not None
         target = torch.lerp(target, theta.detach(), settings.target_tau)
     return Update(AgentState(theta, optimizer, target), tuple(path), batch, values, metrics)
-
-
-def draw_minibatches(num_steps: int, settings: AgentSettings, generator: torch.Generator) -> list[Tensor | None]:
-    """Indices of the M steps: ``num_epochs`` shuffled passes over ``num_steps`` flattened steps.
-
-    Without a minibatch size there is nothing to draw and the generator is left alone.
-    """
-    size = settings.minibatch_size
-    if size is None or size >= num_steps:
-        return [None] * settings.num_epochs
-    batches: list[Tensor | None] = []
-    for _ in range(settings.num_epochs):
-        order = torch.randperm(num_steps, generator=generator)
-        # A last, shorter rest joins none of the batches: equal sizes keep the steps' noise equal.
-        batches.extend(order[i : i + size] for i in range(0, num_steps - size + 1, size))
-    return batches

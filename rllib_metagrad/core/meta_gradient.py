@@ -139,7 +139,9 @@ class Replica:
         with forward_ad.dual_level(), torch.set_grad_enabled(curvature):
             dual = forward_ad.make_dual(theta.detach().requires_grad_(curvature), w)
             if curvature or moved:
-                seen = policy.evaluate(dual, batch.observations, batch.actions, batch.masks, self.epsilon)
+                seen = policy.evaluate(
+                    dual, batch.observations, batch.actions, batch.masks, self.epsilon, batch.num_rows
+                )
             else:
                 log_probs = policy.log_probs(dual, batch.observations, batch.actions, batch.masks, self.epsilon)
                 seen = Evaluation(log_probs, log_probs, None)

@@ -30,10 +30,10 @@ from rllib_metagrad.core.agent_update import (
     AgentState,
     Look,
     Update,
-    draw_minibatches,
     look,
     update,
 )
+from rllib_metagrad.core.minibatches import draw_minibatches
 from rllib_metagrad.core.optimizers import OptimizerSettings, OptimizerState
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.trajectory import Trajectory
@@ -216,8 +216,10 @@ class IncentiveLearner(TorchLearner):
         self.last_update = self._looks = None
         for i, (stack, policy) in enumerate(zip(self.stacks, self.policies, strict=True)):
             group = trajectory.groups[i]
-            num_steps = trajectory.num_steps * trajectory.num_envs * group.agents.shape[1]
-            minibatches = draw_minibatches(num_steps, settings, self.generator)
+            columns = trajectory.num_envs * group.agents.shape[1]
+            minibatches = draw_minibatches(
+                trajectory.num_steps, columns, settings, self.generator, whole_columns=policy.recurrent
+            )
             drawn.append(minibatches)
             done = update(
                 policy, before[i], trajectory, group, rewards, settings, minibatches, self.reduction, seen=looks[i]

@@ -44,6 +44,7 @@ class NetworkSettings:
         picture_hiddens: with that encoder, widths of dense layers between the convolutions and the joining.
         output_scale: factor on the initial weights of the output layer.
         share_trunk: actor and critic share all but their output layers.
+        critic_lstm: for agents: width of an LSTM over the episode before the critic's output layer, or None for none.
     """
 
     hiddens: tuple[int, ...] = (64, 64)
@@ -53,6 +54,7 @@ class NetworkSettings:
     picture_hiddens: tuple[int, ...] = ()
     output_scale: float = 1.0
     share_trunk: bool = False
+    critic_lstm: int | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from rllib_metagrad.modules.distributions import (
     MultiCategorical,
 )
 from rllib_metagrad.modules.networks import Leaf, Network, NetworkSettings, Parameters
+from rllib_metagrad.modules.recurrent import RecurrentNetwork
 
 
 def make_distribution(space: gym.Space) -> ActionDistribution:
@@ -61,15 +62,18 @@ class StackedPolicy:
         self.trainable: Tensor | None = None
         outputs = self.distribution.num_outputs
         self.shares_trunk = critic and settings.share_trunk
+        self.recurrent = critic and settings.critic_lstm is not None
+        make_critic = RecurrentNetwork if self.recurrent else Network
+        self._critic: Network | RecurrentNetwork
         if self.shares_trunk:
             self._trunk = Network(observation_shape, None, settings, "trunk_", picture_shape=picture_shape)
-            heads = NetworkSettings(hiddens=(), output_scale=settings.output_scale)
+            heads = NetworkSettings(hiddens=(), output_scale=settings.output_scale, critic_lstm=settings.critic_lstm)
             self._actor = Network((self._trunk.output_size,), outputs, heads, "actor_")
-            self._critic = Network((self._trunk.output_size,), 1, heads, "critic_")
+            self._critic = make_critic((self._trunk.output_size,), 1, heads, "critic_")
             actor_leaves = self._trunk.leaves + self._actor.leaves
         else:
             self._actor = Network(observation_shape, outputs, settings, "actor_", picture_shape=picture_shape)
-            self._critic = Network(observation_shape, 1, settings, "critic_", picture_shape=picture_shape)
+            self._critic = make_critic(observation_shape, 1, settings, "critic_", picture_shape=picture_shape)
             actor_leaves = self._actor.leaves
         free = [Leaf("actor_log_std", (self.distribution.num_free,), 0.0)] * bool(self.distribution.num_free)
         critic_leaves = self._critic.leaves if critic else []
@@ -98,12 +102,17 @@ class StackedPolicy:
         hidden = self._trunk.apply(leaves, observations)
         return self._actor.apply(leaves[self._num_trunk :], hidden), hidden
 
-    def _critic_values(self, leaves: list[Tensor], observations: Tensor, hidden: Tensor | None) -> Tensor:
-        head = leaves[self._num_actor + self._num_free :]
-        return self._critic.apply(head, observations if hidden is None else hidden).squeeze(-1)
+    def _critic_values(
+        self, leaves: list[Tensor], observations: Tensor, hidden: Tensor | None, num_rows: int
+    ) -> Tensor:
+        own = leaves[self._num_actor + self._num_free :]
+        inputs = observations if hidden is None else hidden
+        if isinstance(self._critic, RecurrentNetwork):
+            return self._critic.apply(own, inputs, num_rows).squeeze(-1)
+        return self._critic.apply(own, inputs).squeeze(-1)
 
     def evaluate(
-        self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float
+        self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float, num_rows: int
     ) -> Evaluation:
         """See :class:`rllib_metagrad.core.agent_update.Policy`."""
         leaves = self.parameters.cut(theta)
@@ -112,7 +121,7 @@ class StackedPolicy:
         return Evaluation(
             self.distribution.log_prob(outputs, free, actions, masks, epsilon),
             self.distribution.entropy(outputs, free, masks),
-            self._critic_values(leaves, observations, hidden) if self.has_critic else None,
+            self._critic_values(leaves, observations, hidden, num_rows) if self.has_critic else None,
         )
 
     def log_probs(
@@ -122,11 +131,11 @@ class StackedPolicy:
         outputs, free = self.outputs(theta, observations)
         return self.distribution.log_prob(outputs, free, actions, masks, epsilon)
 
-    def values(self, theta: Tensor, observations: Tensor) -> Tensor:
+    def values(self, theta: Tensor, observations: Tensor, num_rows: int) -> Tensor:
         """See :class:`rllib_metagrad.core.agent_update.Policy`."""
         leaves = self.parameters.cut(theta)
         hidden = self._trunk.apply(leaves, observations) if self.shares_trunk else None
-        return self._critic_values(leaves, observations, hidden)
+        return self._critic_values(leaves, observations, hidden, num_rows)
 
     def outputs(self, theta: Tensor, observations: Tensor) -> tuple[Tensor, Tensor | None]:
         """Parameters of the action distribution: network outputs ``[P, n, O]`` and free ones ``[P, 1, F]``."""

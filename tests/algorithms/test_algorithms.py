@@ -58,6 +58,12 @@ REPLICA_CASES: list[dict[str, Any]] = [
     {"agent_loss": "actor_critic", "agent_optimizer": "adam", "agent_epsilon": 0.2, "agent_target_tau": 0.05},
     {"agent_loss": "ppo", "agent_num_epochs": 2, "agent_minibatch_size": 16, "agent_grad_clip": 0.5},
     {"parameter_sharing": True, "agent_loss": "ppo", "agent_network": {"hiddens": [16], "share_trunk": True}},
+    {
+        "agent_loss": "ppo",
+        "agent_num_epochs": 2,
+        "agent_minibatch_size": 16,
+        "agent_network": {"hiddens": [8], "critic_lstm": 6},
+    },
     {"pipelined": False},
     {"meta_gradient": "unrolled", "agent_optimizer": "adam_full", "agent_num_epochs": 2},
     {"batch_mode": "truncate_episodes", "rollout_fragment_length": 7, "agent_loss": "actor_critic"},

@@ -91,7 +91,10 @@ def test_agents_start_from_another_runs_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize("run", ["MetaGrad", "DualRL"])
 def test_networks_that_look_at_pictures(run: str, tmp_path: Path) -> None:
-    """Agents see their surroundings, designer and critic the whole map; a checkpoint's policy acts alone."""
+    """Agents see their surroundings, designer and critic the whole map; a checkpoint's policy acts alone.
+
+    Agents' critics remember the episode, before or after the trunk that they share with the actor.
+    """
     network = {"encoder": "picture_and_vector", "filters": [[2, 5, 3]], "picture_hiddens": [6], "hiddens": [8]}
     levels = {"designer_levels": [0.0, 0.5, 1.0], "designer_factorised": True}
     algorithm = make(
@@ -99,7 +102,7 @@ def test_networks_that_look_at_pictures(run: str, tmp_path: Path) -> None:
         {"observations": "original"},
         **(levels if run == "DualRL" else {}),
         mechanism="bracketed_tax",
-        agent_network={**network, "share_trunk": run == "DualRL"},
+        agent_network={**network, "share_trunk": run == "DualRL", "critic_lstm": 6},
         designer_network=network,
         designer_baseline="critic",
         num_updates_per_iteration=2,

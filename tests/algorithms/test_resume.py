@@ -35,7 +35,8 @@ if kind == "cleanup":
     config.environment("cleanup").env_runners(num_envs_per_env_runner=4)
     config.env_config = {"max_steps": 10}
     config.incentives(parameter_sharing=True, bootstrap_truncated=False)
-    config.agents(loss="actor_critic", optimizer="adam", lr=1e-3, network={"filters": [[4, 3, 2]], "hiddens": [16]})
+    network = {"filters": [[4, 3, 2]], "hiddens": [16], "critic_lstm": 8}
+    config.agents(loss="actor_critic", optimizer="adam", lr=1e-3, network=network)
     config.designer(baseline="critic", loss="ppo", network={"filters": [[4, 3, 2]], "hiddens": [16]})
 if kind == "taxes":
     config.environment("gather_trade_build").env_runners(num_envs_per_env_runner=4)

@@ -45,6 +45,7 @@ def make_problem(
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
     pictures: bool = False,
+    critic_lstm: int | None = None,
 ) -> Problem:
     """Builds the problem; episodes of different lengths, an agent that leaves early, exploration.
 
@@ -61,6 +62,7 @@ def make_problem(
             filters=((3, 3, 1),),
             encoder=PICTURE_AND_VECTOR if pictures else None,
             share_trunk=share_trunk,
+            critic_lstm=critic_lstm,
         ),
         critic=settings.loss != "pg",
         picture_shape=(1, 2, 2),

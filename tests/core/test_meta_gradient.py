@@ -12,6 +12,7 @@ from torch import Tensor
 
 from rllib_metagrad.core.agent_update import AgentSettings, Update, look, update
 from rllib_metagrad.core.meta_gradient import Mode, replicate
+from rllib_metagrad.core.minibatches import draw_minibatches
 from rllib_metagrad.core.optimizers import OptimizerSettings
 from rllib_metagrad.core.reduction import OneLearner
 from rllib_metagrad.core.trajectory import Trajectory
@@ -41,6 +42,13 @@ def settings_of(loss: str, optimizer: str, steps: int, clip: float | None) -> Ag
     )
 
 
+def plan_of(problem: Problem, settings: AgentSettings) -> list[Tensor | None]:
+    """The M steps' minibatches."""
+    rows, columns = problem.group.actions.shape[1], problem.group.actions[0, 0].numel()
+    generator = torch.Generator().manual_seed(2)
+    return draw_minibatches(rows, columns, settings, generator, whole_columns=problem.policy.recurrent)
+
+
 def meta_gradient(
     problem: Problem, settings: AgentSettings, mode: Mode, v: Tensor, recorded: Update | None = None
 ) -> Tensor:
@@ -53,7 +61,7 @@ def meta_gradient(
         problem.group,
         problem.rewards(eta),
         settings,
-        [None] * settings.num_epochs,
+        plan_of(problem, settings),
         ONE,
         recorded,
     )
@@ -63,7 +71,7 @@ def meta_gradient(
 
 def finite_differences(problem: Problem, settings: AgentSettings, v: Tensor) -> Tensor:
     """Central differences of ``<theta_hat(eta), v>``; `adam` takes its second moments as given."""
-    steps: list[Tensor | None] = [None] * settings.num_epochs
+    steps = plan_of(problem, settings)
 
     def theta_hat(eta: Tensor, second_moments: list[Tensor | None] | None) -> Tensor:
         return update(
@@ -115,6 +123,25 @@ def test_through_networks_of_a_picture_and_a_vector(shared: bool) -> None:
     compare(make_problem(settings, shared, share_trunk=shared, pictures=True), settings)
 
 
+@pytest.mark.parametrize(
+    ("loss", "optimizer", "share_trunk", "minibatch_size", "target_tau"),
+    [
+        ("ppo", "adam", False, None, None),
+        ("ppo", "adam", False, 9, None),
+        ("ppo", "adam_full", True, 9, 0.1),
+        ("actor_critic", "sgd", True, 9, None),
+    ],
+)
+def test_through_a_critic_with_a_memory(
+    loss: str, optimizer: str, share_trunk: bool, minibatch_size: int | None, target_tau: float | None
+) -> None:
+    """Two passes, each one step, or three of two whole episodes."""
+    settings = replace(settings_of(loss, optimizer, 2, 0.5), minibatch_size=minibatch_size, target_tau=target_tau)
+    problem = make_problem(settings, share_trunk=share_trunk, critic_lstm=4)
+    assert len(plan_of(problem, settings)) == (2 if minibatch_size is None else 6)
+    compare(problem, settings)
+
+
 def compare(problem: Problem, settings: AgentSettings) -> None:
     """Asserts that both modes give what finite differences do."""
     v = torch.randn(problem.state.theta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -126,10 +153,13 @@ def compare(problem: Problem, settings: AgentSettings) -> None:
     assert (mixed - numeric).norm() <= 1e-5 * numeric.norm()
 
 
-@pytest.mark.parametrize(("loss", "optimizer", "steps"), itertools.product(["pg", "ppo"], ["sgd", "adam"], [1, 3]))
-def test_recorded_updates_serve_as_replicas(loss: str, optimizer: str, steps: int) -> None:
+@pytest.mark.parametrize(
+    ("loss", "optimizer", "steps", "critic_lstm"),
+    [*itertools.product(["pg", "ppo"], ["sgd", "adam"], [1, 3], [None]), ("ppo", "adam", 3, 4)],
+)
+def test_recorded_updates_serve_as_replicas(loss: str, optimizer: str, steps: int, critic_lstm: int | None) -> None:
     settings = settings_of(loss, optimizer, steps, None)
-    problem = make_problem(settings)
+    problem = make_problem(settings, critic_lstm=critic_lstm)
     arguments = (problem.policy, problem.state, problem.trajectory, problem.group, problem.rewards(problem.eta))
     plan: list[Tensor | None] = [None] * steps
     recorded = update(*arguments, settings, plan, ONE)

@@ -129,11 +129,12 @@ def test_unsupported_action_space_is_named() -> None:
 
 
 @pytest.mark.parametrize("share_trunk", [False, True])
-def test_critic_only_marks_what_the_actor_does_not_use(share_trunk: bool) -> None:
-    settings = NetworkSettings(hiddens=(6,), share_trunk=share_trunk)
+@pytest.mark.parametrize("critic_lstm", [None, 3])
+def test_critic_only_marks_what_the_actor_does_not_use(share_trunk: bool, critic_lstm: int | None) -> None:
+    settings = NetworkSettings(hiddens=(6,), share_trunk=share_trunk, critic_lstm=critic_lstm)
     policy = StackedPolicy((4,), gym.spaces.Discrete(3), settings, critic=True)
     theta = policy.initialize(2, torch.Generator().manual_seed(0)).requires_grad_()
-    seen = policy.evaluate(theta, torch.ones(2, 5, 4), torch.zeros(2, 5, dtype=torch.int64), None, 0.0)
+    seen = policy.evaluate(theta, torch.ones(2, 5, 4), torch.zeros(2, 5, dtype=torch.int64), None, 0.0, 5)
     assert seen.values is not None
     (grad,) = torch.autograd.grad(seen.log_probs.sum(), theta, retain_graph=True)
     assert (grad[:, policy.critic_only] == 0).all()

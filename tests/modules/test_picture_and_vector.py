@@ -104,9 +104,9 @@ def test_policies_with_separate_and_shared_trunks_equal_torch_nn(share_trunk: bo
     theta = policy.initialize(2, g)
     rows = torch.randn(2, 11, ROW, generator=g)
     actions = torch.randint(ACTIONS, (2, 11), generator=g)
-    seen = policy.evaluate(theta, rows, actions, None, 0.0)
+    seen = policy.evaluate(theta, rows, actions, None, 0.0, 11)
     assert seen.values is not None
-    torch.testing.assert_close(policy.values(theta, rows), seen.values)
+    torch.testing.assert_close(policy.values(theta, rows, 11), seen.values)
     for p in range(2):
         leaves = [leaf[p] for leaf in policy.parameters.cut(theta)]
         if share_trunk:
