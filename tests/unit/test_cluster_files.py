@@ -2,7 +2,9 @@
 
 KubeRay publishes its schema as a CustomResourceDefinition in its repository and its Helm chart; no Python package that
 was found carries it (codeflare-sdk, with KubeRay's Python client in it, does not). So the manifest is checked against
-the fields below, copied by hand from KubeRay's API reference, and against the definition itself where somebody has it:
+the fields below, copied by hand from KubeRay's API reference and compared with the types that the definition is made
+from (ray-operator/apis/ray/v1; authOptions is younger than the copies that could be had), and against the definition
+itself where somebody has it:
 
     KUBERAY_CRD=ray.io_rayjobs.yaml python -m pytest tests/unit/test_cluster_files.py
 """
