@@ -90,6 +90,7 @@ def sweep(groups: Sequence[Group]) -> Figure | None:
         ax.set_xlabel(name if len(name) <= MAX_AXIS_NAME else f"…{name[-MAX_AXIS_NAME:]}")
     for ax in axes[:, 0]:
         ax.set_ylabel(outcome.name)
+        ax.ticklabel_format(axis="y", useOffset=False)
     for ax in list(axes.flat)[len(scales) :]:
         ax.set_axis_off()
     style.legend_below(figure)

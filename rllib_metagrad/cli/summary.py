@@ -80,7 +80,7 @@ def _many_trials(
         for _, head, _ in outcome:
             table.add_column(prefix + head, justify="right")
     for trial, result in list(zip(trials, results, strict=True))[:MAX_TRIALS]:
-        cells = [_value((trial.evaluated_params or {}).get(key)) for key in varied]
+        cells = [_value(_setting(trial, key)) for key in varied]
         cells += [cell(result, key, form) for key, _, form in (*_TRAINING, *outcome)]
         if evaluated:
             cells += [cell(result, metrics.EVALUATION + key, form) for key, _, form in outcome]
@@ -88,6 +88,16 @@ def _many_trials(
     if len(trials) > MAX_TRIALS:
         table.add_row(f"and {len(trials) - MAX_TRIALS} more trials")
     return table
+
+
+def _setting(trial: Trial, key: str) -> Any:
+    """A setting as the trial ended with it, not as it was drawn: a population's change on the way."""
+    value: Any = trial.config
+    for part in key.removeprefix("config/").split("/"):
+        if not isinstance(value, dict) or part not in value:
+            return (trial.evaluated_params or {}).get(key)
+        value = value[part]
+    return value
 
 
 def _flat(trial: Trial) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_population_based_training_exploits_checkpoints(tmp_path: pathlib.Path) 
     scheduler = {**settings, "perturbation_interval": 2, "synch": True, "hyperparam_mutations": space}
     flags = ["--override", "--num-samples", "2", "--stop", '{"training_iteration": 4}', "--config", TINY]
     flags += ["--ray-num-cpus", "2", "--scheduler", "pbt", "--scheduler-config", json.dumps(scheduler)]
-    rllib(tmp_path, "train", "file", str(file), *flags)
+    printed = rllib(tmp_path, "train", "file", str(file), *flags)
 
     folder = tmp_path / "results" / "escape_room_metagrad_pbt"
     (first, *_) = [json.loads(line) for line in (folder / "pbt_global.txt").read_text().splitlines()]
@@ -67,6 +67,9 @@ def test_population_based_training_exploits_checkpoints(tmp_path: pathlib.Path) 
     assert [row["training_iteration"] for row in rows] == [1, 2, 3, 4]
     assert [row["config"]["designer_lr"] for row in rows[2:]] == [new["designer_lr"]] * 2
     assert rows[0]["config"]["designer_lr"] not in (old["designer_lr"], new["designer_lr"])
+    # The table at the end has the rate that the trial ended with, not the one it was drawn with.
+    (line,) = (line for line in printed.splitlines() if line.startswith(f"{target} "))
+    assert float(line.split()[1]) == pytest.approx(new["designer_lr"], rel=1e-3)
     steps = [row["num_env_steps_sampled_lifetime"] for row in rows]
     cloned = results(folder, other)[1]["num_env_steps_sampled_lifetime"]
     assert cloned < steps[2] <= cloned + 2 * 4 * 5  # two updates of four episodes of at most five steps
