@@ -10,17 +10,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numba.extending
 import numpy as np
 from numba.core import cgutils
 
 from env_wrappers.cleanup.colours import AGENT, APPLE, BEAM, FLOOR, OUTSIDE, RIVER, WALL, WASTE
 from env_wrappers.cleanup.config import CLEAN, LEFT, TURN_LEFT, TURN_RIGHT
-from env_wrappers.compiled import compiled
-
-# Into the callers: to pass these tuples of arrays takes longer than most of what is done with them.
-inlined = numba.njit(forceinline=True)
+from env_wrappers.compiled import inlined, lean
 
 _GAMMA, _MIX_1, _MIX_2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S11, _S27, _S30, _S31, _S32 = np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
@@ -206,7 +202,8 @@ def observe(rules: Rules, game: Game, reports: Reports, b: int) -> None:
 def place(rules: Rules, game: Game, reports: Reports, b: int) -> None:
     """Starts a new episode in copy b."""
     n = game.positions.shape[1]
-    game.order[:] = rules.spawns
+    for m in range(len(rules.spawns)):
+        game.order[m] = rules.spawns[m]
     if rules.shuffled:
         for i in range(n):
             j = i + below(game.rng, b, len(rules.spawns) - i)
@@ -219,7 +216,8 @@ def place(rules: Rules, game: Game, reports: Reports, b: int) -> None:
     if rules.turned:
         for i in range(n):
             game.facings[b, i] = below(game.rng, b, 4)
-    game.cells[b] = rules.ground
+    for cell in range(game.cells.shape[1]):
+        game.cells[b, cell] = rules.ground[cell]
     game.waste[b] = 0
     for cell in rules.waste_points:
         game.waste[b] += rules.ground[cell] == WASTE
@@ -386,14 +384,14 @@ def play_one(rules: Rules, game: Game, reports: Reports, actions: np.ndarray, b:
 # -- called from Python -----------------------------------------------------------------------------------
 
 
-@compiled
+@lean
 def reset(rules: Rules, game: Game, reports: Reports) -> None:
     """Starts a new episode in every copy."""
     for b in range(len(game.t)):
         place(rules, game, reports, b)
 
 
-@compiled
+@lean
 def step(rules: Rules, game: Game, reports: Reports, actions: np.ndarray, autoreset: bool) -> bool:
     """One step of every copy: played, reset, or left as it is.
 
@@ -427,7 +425,7 @@ def step(rules: Rules, game: Game, reports: Reports, actions: np.ndarray, autore
     return True
 
 
-@compiled
+@lean
 def redraw(rules: Rules, game: Game, reports: Reports) -> None:
     """Everything that follows from ``cells``, ``positions``, ``facings`` and ``beams``, anew."""
     for b in range(len(game.t)):
