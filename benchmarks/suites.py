@@ -134,7 +134,7 @@ SUITES: dict[str, Suite] = {
             "gather_trade_build_curriculum": [m for m in _ECONOMY if "curriculum" in m],
         },
         seeds=4,
-        first_seed=200,
+        first_seed=300,
         evaluate_every=5,
         extra={
             "productivity at the end": lambda run: run["sampled"]["episode"]["productivity"],
