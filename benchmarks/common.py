@@ -18,6 +18,7 @@ warnings.filterwarnings("ignore")
 
 import ray  # noqa: E402
 import yaml  # noqa: E402
+from ray.tune.utils.util import SafeFallbackEncoder  # noqa: E402
 
 from rllib_metagrad.algorithms import IncentiveDesign, IncentiveDesignConfig, get_config_class  # noqa: E402
 
@@ -60,6 +61,21 @@ def build(config: IncentiveDesignConfig) -> IncentiveDesign:
     """The algorithm, after checking its config."""
     config.validate()
     return config.build_algo()  # type: ignore[no-any-return]
+
+
+class RunLog:
+    """Writes results as `rllib train` does, so that `rllib report` reads the folder."""
+
+    def __init__(self, folder: Path, config: IncentiveDesignConfig) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "params.json").write_text(json.dumps(config.to_dict(), cls=SafeFallbackEncoder))
+        self._file = folder / "result.json"
+        self._file.write_text("")
+
+    def write(self, result: dict[str, Any]) -> None:
+        """Adds one iteration's result."""
+        with self._file.open("a") as file:
+            file.write(json.dumps(result, cls=SafeFallbackEncoder) + "\n")
 
 
 def training_rate(name: str, repeats: int, iterations: int = 3) -> list[float]:

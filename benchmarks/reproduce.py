@@ -8,9 +8,11 @@ end (100 sampled, 100 greedy), and writes
 
 * docs/results/<suite>.json: every number,
 * docs/results/<figure>.png: the suite's metric over environment steps, mean and standard error over seeds,
-* the table between the suite's markers in docs/results.md.
+* the table between the suite's markers in docs/results.md,
+* docs/results/<suite>/: what `rllib report` draws of the training runs, where the suite names methods for it.
 
-Checkpoints of trained algorithms go to results/reproduce; methods with a curriculum begin with the agents of one.
+Trained algorithms go to results/reproduce, a folder a run as `rllib train` makes them; methods with a curriculum begin
+with the agents of one.
 
 The last line is one JSON object: for every method the mean final value of the metric and its standard error.
 """
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -29,7 +32,8 @@ import common
 from suites import SUITES, Run, Suite
 
 DOCS = Path(__file__).parent.parent / "docs"
-CHECKPOINTS = Path(__file__).parent.parent / "results" / "reproduce"
+RUNS = Path(__file__).parent.parent / "results" / "reproduce"
+CHECKPOINT = "checkpoint_000000"
 CURVES = ("designer_return", "incentives_paid", "designer_net_return")
 
 
@@ -44,9 +48,11 @@ def train(job: tuple[str, str, int]) -> Run:
         common.start_ray()
     suite = SUITES[suite_name]
     begin = suite.start_from.get(method)
-    agents = {} if begin is None else {"agents_checkpoint": str(CHECKPOINTS / begin / str(seed))}
+    agents = {} if begin is None else {"agents_checkpoint": str(_run_folder(begin, seed) / CHECKPOINT)}
     config, stop = common.load(method, seed, evaluation_interval=None, **agents)
     algorithm = common.build(config)
+    folder = _run_folder(method, seed)
+    log = common.RunLog(folder, config)
     run: Run = {"method": method, "seed": seed, "train_cpu_seconds": 0.0, "curve": [], "training": []}
 
     def until(stop: dict[str, Any]) -> dict[str, Any]:
@@ -55,6 +61,7 @@ def train(job: tuple[str, str, int]) -> Run:
             start = time.process_time()
             result = algorithm.train()
             run["train_cpu_seconds"] += time.process_time() - start
+            log.write(result)
             steps = result["num_env_steps_sampled_lifetime"]
             run["training"].append((steps, result["env_runners"][f"{suite.metric}_mean"]))
             if result["training_iteration"] % suite.evaluate_every == 0:
@@ -75,9 +82,15 @@ def train(job: tuple[str, str, int]) -> Run:
         run["later"] = evaluate(algorithm, episodes=100, seed=2)
         run["later_tail"] = _tail(run["training"])
     del run["training"]
-    algorithm.save_to_path(str(CHECKPOINTS / method / str(seed)))
+    algorithm.save_to_path(str(folder / CHECKPOINT))
     algorithm.stop()
     return run
+
+
+def _run_folder(method: str, seed: int) -> Path:
+    """A run's folder, named as Tune names them, by algorithm and environment."""
+    config, _ = common.load(method)
+    return RUNS / method / f"{config.algo_class.__name__}_{config.env}_{seed}"
 
 
 def _tail(points: list[tuple[int, float]]) -> float:
@@ -112,7 +125,22 @@ def main() -> None:
             print(_line(run, suite), flush=True)
     import results_tables
 
-    print(json.dumps(results_tables.write(runs, arguments.suite, suite, DOCS)))
+    summary = results_tables.write(runs, arguments.suite, suite, DOCS)
+    if drawn := [method for method in suite.report if (RUNS / method).is_dir()]:
+        _draw(arguments.suite, drawn)
+    print(json.dumps(summary))
+
+
+def _draw(suite_name: str, methods: list[str]) -> None:
+    """`rllib report` of the methods' runs; its figures go to docs/results/<suite>."""
+    from rllib_metagrad.analysis.report import write_report
+
+    labels = [method.split("/")[1] for method in methods]
+    report = write_report([RUNS / method for method in methods], RUNS / suite_name / "report", labels)
+    target = DOCS / "results" / suite_name
+    target.mkdir(exist_ok=True)
+    for figure in report.figures:
+        shutil.copy(figure, target)
 
 
 def _line(run: Run, suite: Suite) -> str:

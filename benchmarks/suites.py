@@ -23,6 +23,7 @@ class Suite:
         evaluate_every: training iterations between the curve's points.
         stretch: training goes on to so many times the config's length, and is evaluated there again.
         extra: further columns of the table; None leaves a field empty.
+        report: methods whose runs `rllib report` draws.
         start_from: methods whose agents start with those that another method of the suite has trained on the same seed.
     """
 
@@ -35,6 +36,7 @@ class Suite:
     evaluate_every: int = 2
     stretch: dict[str, float] = field(default_factory=dict)
     extra: dict[str, Callable[[Run], float | None]] = field(default_factory=dict)
+    report: list[str] = field(default_factory=list)
     start_from: dict[str, str] = field(default_factory=dict)
 
 
@@ -140,6 +142,7 @@ SUITES: dict[str, Suite] = {
             "productivity at the end": lambda run: run["sampled"]["episode"]["productivity"],
             "equality at the end": lambda run: run["sampled"]["episode"]["equality"],
         },
+        report=[m for m in _ECONOMY if "curriculum" not in m],
         start_from={m: _FREE_MARKET for m in _ECONOMY if "curriculum" in m},
     ),
 }
