@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import gymnasium as gym
@@ -22,6 +24,7 @@ class IncentiveEnv(ParallelEnv):
         max_episode_steps: bound on an episode's length, or None.
         picture_keys: entries of agents' Dict observations that are layers ``[C, H, W]`` of one picture. In batches
             it comes first in the row of numbers, channels last, so that networks can look at it.
+        mechanism_facts: see :class:`env_wrappers.vector.VectorIncentiveEnv`.
     """
 
     num_action_types: int
@@ -30,6 +33,7 @@ class IncentiveEnv(ParallelEnv):
     max_episode_steps: int | None = None
     picture_keys: tuple[str, ...] = ()
     state_space: gym.Space
+    mechanism_facts: Mapping[str, Any] = MappingProxyType({})
 
     def state(self) -> np.ndarray:
         """The designer's observation."""
@@ -51,6 +55,17 @@ class IncentiveEnv(ParallelEnv):
     def context(self) -> dict[str, np.ndarray]:
         """Further arrays of the last step that a mechanism needs to recompute rewards, by name."""
         return {}
+
+    def designer_due(self) -> bool:
+        """Whether the next step reads the designer's output; asked after ``reset``, too."""
+        return False
+
+    def set_designer_output(self, output: np.ndarray) -> None:
+        """Takes the designer's output ``[U]`` for the next step; called before it where :meth:`designer_due`."""
+        raise NotImplementedError
+
+    def end_schedules(self) -> None:
+        """See :class:`env_wrappers.vector.VectorIncentiveEnv`."""
 
     def episode_metrics(self) -> dict[str, float]:
         """What the episode came to, by name, for results and reports; asked after its last step."""

@@ -83,6 +83,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
         shape = first_state.shape if space is None or space.shape is None else space.shape
         dtype = np.uint8 if first_state.dtype == np.uint8 and len(shape) == 3 else np.float32
         contexts = {k: np.shape(v) for k, v in own.context().items()} if own else {}
+        self.mechanism_facts = own.mechanism_facts if own else {}
         groups = self._groups(agents)
         self.allocate(num_envs, agents, groups, shape, dtype, names, feature_size, contexts, autoreset)
         self._place = {
@@ -131,11 +132,19 @@ class LoopVectorEnv(VectorIncentiveEnv):
             group[b] = 0
         self._observe(b, observations, infos, living)
         self.episode_over[b] = not living
+        self._ask_whether_due(b)
+
+    def _ask_whether_due(self, b: int) -> None:
+        own = self._sides[b]
+        self.designer_due[b] = own is not None and not self.episode_over[b] and own.designer_due()
 
     def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
         """See the base class."""
         self.clear_step()
         for b in range(self.num_envs):
+            own = self._sides[b]
+            if own is not None and self.designer_due[b] and designer_output is not None:
+                own.set_designer_output(designer_output[b])
             if not self.episode_over[b]:
                 self._step_one(b, actions)
             elif self.autoreset:
@@ -176,6 +185,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
         self._observe(b, observations, infos, present)
         self.episode_over[b] = not self.active[b].any()
         self._report(b, raw)
+        self._ask_whether_due(b)
 
     def _report(self, b: int, raw: dict[str, np.ndarray]) -> None:
         """What the designer is told of the last step."""
@@ -241,6 +251,12 @@ class LoopVectorEnv(VectorIncentiveEnv):
             part = self.observations[g][b, position].ravel()
             parts.append(part if agent in present else np.zeros_like(part))
         return np.concatenate(parts, dtype=np.float32)
+
+    def end_schedules(self) -> None:
+        """See the base class."""
+        for own in self._sides:
+            if own is not None:
+                own.end_schedules()
 
     def episode_metrics(self, which: np.ndarray) -> dict[str, np.ndarray]:
         """See the base class.

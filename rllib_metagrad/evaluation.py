@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.env_runner import IncentiveEnvRunner
+from rllib_metagrad.modules.population import EnvSpec
 
 _MAX_ENVS = 128
 #: Frames.
@@ -25,6 +27,7 @@ def evaluate(
     seed: int = 0,
     greedy: bool = False,
     render: str | Path | None = None,
+    env_config: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Plays complete episodes with the current policies and designer, without exploration.
 
@@ -34,6 +37,8 @@ def evaluate(
         seed: of environments and actions; the algorithm's own random numbers are not touched.
         greedy: act by the modes of all policies instead of sampling from them.
         render: path of a GIF of one further episode, or None.
+        env_config: of an environment that differs from the one of training in these keys (another backend, other
+            rules), in which the same agents see and do as much.
 
     Returns:
         Means and standard errors over episodes of the designer's return (R^ID), incentives paid, their
@@ -41,11 +46,12 @@ def evaluate(
         metrics, by name, where it has some; JSON-able.
 
     Raises:
-        ValueError: if ``episodes`` is less than 1.
+        ValueError: if ``episodes`` is less than 1, or policies do not fit the environment of ``env_config``.
     """
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
-    runner = _make_runner(algorithm, min(episodes, _MAX_ENVS), seed, greedy)
+    changes = dict(env_config or {})
+    runner = _make_runner(algorithm, min(episodes, _MAX_ENVS), seed, greedy, changes)
     runner.sample(num_episodes=episodes, explore=False)
     totals = runner.statistics.take()
     assert totals is not None
@@ -75,7 +81,7 @@ def evaluate(
     }
     runner.stop()
     if render is not None:
-        result["render"] = str(_render(algorithm, seed, greedy, Path(render)))
+        result["render"] = str(_render(algorithm, seed, greedy, Path(render), changes))
     return result
 
 
@@ -96,17 +102,18 @@ def _mean_and_error(name: str, values: np.ndarray) -> dict[str, float]:
 
 
 def _make_runner(
-    algorithm: IncentiveDesign, num_envs: int, seed: int, greedy: bool, **env_config: Any
+    algorithm: IncentiveDesign, num_envs: int, seed: int, greedy: bool, changes: dict[str, Any]
 ) -> IncentiveEnvRunner:
-    """A runner of its own, with the algorithm's weights."""
+    """A runner of its own, with the algorithm's weights, of an environment with changes to env_config."""
     config = copy.deepcopy(algorithm.config).copy(copy_frozen=False)
     config.in_evaluation = True
     config.num_env_runners = 0
     config.num_envs_per_env_runner = num_envs
     config.seed = seed
     config.greedy_evaluation = greedy
-    config.env_config = {**config.env_config, **env_config}
+    config.env_config = {**config.env_config, **changes}
     runner = IncentiveEnvRunner(config=config, env_creator=algorithm.env_creator, worker_index=0, num_workers=0)
+    _check_fit(algorithm.env_runner.spec, runner.spec)
     state = algorithm.learner_group.get_state(
         components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
     )
@@ -114,9 +121,20 @@ def _make_runner(
     return runner
 
 
-def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path) -> Path:
+def _check_fit(trained: EnvSpec, given: EnvSpec) -> None:
+    """Raises ValueError unless policies and designer of one environment fit the other."""
+    for what in ("possible_agents", "groups", "state_shape", "num_action_types", "action_feature_size"):
+        of_training, of_now = getattr(trained, what), getattr(given, what)
+        if of_training != of_now:
+            raise ValueError(
+                f"env_config makes an environment that policies and designer do not fit: its {what} is {of_now}, in "
+                f"training {of_training}"
+            )
+
+
+def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, changes: dict[str, Any]) -> Path:
     """One episode as an animated picture, two frames a second, or five if it is long."""
-    runner = _make_runner(algorithm, 1, seed, greedy, render_mode="rgb_array")
+    runner = _make_runner(algorithm, 1, seed, greedy, {**changes, "render_mode": "rgb_array"})
     assert runner.env is not None
     frames: list[np.ndarray] = []
     env = runner.env

@@ -12,6 +12,7 @@ from rich.table import Table
 from rllib_metagrad.cli import ray_session
 from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError, RunFailedError, one_line
+from rllib_metagrad.cli.yaml_loader import load_mapping
 
 _MAX_ROWS = 60
 
@@ -24,16 +25,19 @@ def evaluate(
     out: str | None = None,
     seed: int = 0,
     greedy: bool = False,
+    env_config: str | None = None,
     verbose: int = 0,
 ) -> None:
     """Evaluate, print a table, and as the last line one JSON object.
 
     Raises:
-        BadInputError: no checkpoint there, or an output path that cannot be written.
+        BadInputError: no checkpoint there, an output path that cannot be written, or an `env_config` that is no JSON
+            object.
         RunFailedError: the checkpoint could not be loaded or run.
     """
     ray_session.quiet(verbose)
     folder = find_checkpoint(checkpoint)
+    changes = load_mapping(env_config, "--env-config") if env_config else {}
     for flag, path, suffixes in (("--render", render, (".gif",)), ("--out", out, (".json",))):
         if path is None:
             continue
@@ -42,8 +46,8 @@ def evaluate(
         if not pathlib.Path(path).absolute().parent.is_dir():
             raise BadInputError(f"{flag} {path}: no such folder {pathlib.Path(path).absolute().parent}")
     with ray_session.session(verbose=verbose):
-        result = _evaluate(folder, episodes, render, seed, greedy)
-    result = {"checkpoint": str(folder), **result}
+        result = _evaluate(folder, episodes, render, seed, greedy, changes)
+    result = {"checkpoint": str(folder), **({"env_config": changes} if changes else {}), **result}
     text = json.dumps(result, default=_plain)
     if out is not None:
         pathlib.Path(out).write_text(json.dumps(result, default=_plain, indent=2) + "\n", encoding="utf-8")
@@ -55,7 +59,9 @@ def evaluate(
     print(text)
 
 
-def _evaluate(folder: pathlib.Path, episodes: int, render: str | None, seed: int, greedy: bool) -> dict[str, Any]:
+def _evaluate(
+    folder: pathlib.Path, episodes: int, render: str | None, seed: int, greedy: bool, changes: dict[str, Any]
+) -> dict[str, Any]:
     from ray.rllib.algorithms.algorithm import Algorithm
 
     from rllib_metagrad.algorithms import IncentiveDesign
@@ -71,7 +77,7 @@ def _evaluate(folder: pathlib.Path, episodes: int, render: str | None, seed: int
                 f"{folder}: a checkpoint of {type(algorithm).__name__}; only algorithms of rllib_metagrad "
                 "can be evaluated (others have Algorithm.evaluate())"
             )
-        return run(algorithm, episodes=episodes, seed=seed, greedy=greedy, render=render)
+        return run(algorithm, episodes, seed, greedy, render, changes)
     except (ValueError, NotImplementedError) as error:
         raise RunFailedError(f"{folder}: {one_line(error)}") from error
     finally:

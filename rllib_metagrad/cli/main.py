@@ -111,12 +111,16 @@ def evaluate(
     out: Annotated[str | None, typer.Option("--out", help="Also write the JSON result to this file.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of environments and actions.")] = 0,
     greedy: Annotated[bool, typer.Option("--greedy", help="Most likely actions, not sampled ones.")] = False,
+    env_config: Annotated[
+        str | None,
+        typer.Option("--env-config", help="JSON object: what differs from the environment of training."),
+    ] = None,
     verbose: Annotated[int, typer.Option("-v", count=True, help="Tracebacks and Ray's messages.")] = 0,
 ) -> None:
     """Run a trained algorithm without exploration; the last line printed is one JSON object."""
     from rllib_metagrad.cli.evaluate import evaluate as run
 
-    run(checkpoint, episodes, render=render, out=out, seed=seed, greedy=greedy, verbose=verbose)
+    run(checkpoint, episodes, render=render, out=out, seed=seed, greedy=greedy, env_config=env_config, verbose=verbose)
 
 
 @app.command()

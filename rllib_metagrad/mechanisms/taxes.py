@@ -117,39 +117,43 @@ class BracketedTax(BoundedIncentives):
 
     def _after_taxes(self, output: Tensor, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
         """All coin and utility ``[T, B, N]`` after this step's taxes at these rates."""
-        context = trajectory.context
-        coin = context["coin"] + context["escrow_coin"] + self.incentives(output, trajectory)
-        return coin, isoelastic_utility(coin, context["labor"], self.eta, self.energy_cost)
+        coin = self._coin(trajectory) + self.incentives(output, trajectory)
+        return coin, self._utility(coin, trajectory)
+
+    def _coin(self, trajectory: Trajectory) -> Tensor:
+        """All coin ``[T, B, N]`` before this step's taxes."""
+        return trajectory.context["coin"] + trajectory.context["escrow_coin"]
+
+    def _utility(self, coin: Tensor, trajectory: Trajectory) -> Tensor:
+        return isoelastic_utility(coin, trajectory.context["labor"], self.eta, self.energy_cost)
 
     def designer_rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """R^ID under these rates, as if everybody had acted as recorded.
 
-        A change of social welfare is taken to depend on the step's own taxes alone, which is all that there are in an
-        economy of one period.
+        It is a level, or the change of one. Coin that other taxes would have left stays where it is until the
+        end of the episode (or fragment).
         """
-        if self.welfare is None:
-            return self._levels(output, trajectory)
-        recorded = self._social_welfare(trajectory.designer_output, trajectory)
-        return trajectory.designer_rewards + self._social_welfare(output, trajectory) - recorded
-
-    def _social_welfare(self, output: Tensor, trajectory: Trajectory) -> Tensor:
-        """``[T, B]`` after this step's taxes."""
-        assert self.welfare is not None
-        return self.welfare(trajectory.context["income"], *self._after_taxes(output, trajectory))
-
-    def _levels(self, output: Tensor, trajectory: Trajectory) -> Tensor:
-        """Productivity x equality after the taxes of these rates, and of all before in the episode (or fragment)."""
-        context = trajectory.context
         now = self.incentives(output, trajectory)
-        # Coin that other taxes would have left stays where it is until the end of the episode.
-        carried = (now - self.incentives(trajectory.designer_output, trajectory)).cumsum(0)
-        before = torch.cat([torch.zeros_like(carried[:1]), carried[:-1]])
+        gained = (now - self.incentives(trajectory.designer_output, trajectory)).cumsum(0)
+        # Of all taxes before this step's, in its episode alone.
+        before = _shifted(gained)
         rows = torch.arange(1, len(before), device=before.device).unsqueeze(1)
         start = torch.zeros(before.shape[:2], dtype=torch.int64, device=before.device)
         start[1:] = torch.where(trajectory.over[:-1], rows, 0).cummax(0).values
         before = before - before.gather(0, start.unsqueeze(-1).expand_as(before))
-        welfare = productivity_times_equality(context["coin"] + context["escrow_coin"] + before + now)
-        return torch.where(trajectory.stepped, welfare, trajectory.designer_rewards)
+        coin = self._coin(trajectory) + before + now
+        if self.welfare is None:
+            return torch.where(trajectory.stepped, productivity_times_equality(coin), trajectory.designer_rewards)
+        income = trajectory.context["income"]
+        other = self.welfare(income, coin, self._utility(coin, trajectory))
+        recorded = self.welfare(income, *self._after_taxes(trajectory.designer_output, trajectory))
+        gap = torch.where(trajectory.stepped, other - recorded, 0.0)
+        return trajectory.designer_rewards + gap - torch.where(_shifted(trajectory.over), 0.0, _shifted(gap))
+
+
+def _shifted(values: Tensor) -> Tensor:
+    """The values one row later, zeros in the first row."""
+    return torch.cat([torch.zeros_like(values[:1]), values[:-1]])
 
 
 class LinearTax(BracketedTax):

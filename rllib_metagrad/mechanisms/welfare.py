@@ -27,8 +27,22 @@ def productivity_times_equality(coin: Tensor) -> Tensor:
 
 def inverse_income_weighted_utility(income: Tensor, coin: Tensor, utility: Tensor) -> Tensor:
     """Mean utility with weights of 1 / max(income, 1); weights do not depend on taxes."""
-    weights = 1 / income.clamp(min=1)
-    return (weights * utility).sum(-1) / weights.sum(-1)
+    return _weighted(utility, income)
+
+
+def inverse_coin_weighted_utility(income: Tensor, coin: Tensor, utility: Tensor) -> Tensor:
+    """Mean utility with weights of 1 / max(coin, 1)."""
+    return _weighted(utility, coin)
+
+
+def inverse_coin_weighted_coin(income: Tensor, coin: Tensor, utility: Tensor) -> Tensor:
+    """Mean coin with weights of 1 / max(coin, 1)."""
+    return _weighted(coin, coin)
+
+
+def _weighted(values: Tensor, wealth: Tensor) -> Tensor:
+    weights = 1 / wealth.clamp(min=1)
+    return (weights * values).sum(-1) / weights.sum(-1)
 
 
 def equality_times_mean_coin(equality_weight: float) -> SocialWelfare:
@@ -49,6 +63,8 @@ def social_welfare(name: str, equality_weight: float) -> SocialWelfare:
     """
     known = {
         "inv_income_weighted_utility": inverse_income_weighted_utility,
+        "inv_coin_weighted_utility": inverse_coin_weighted_utility,
+        "inv_income_weighted_coin_endowments": inverse_coin_weighted_coin,
         "coin_eq_times_productivity": equality_times_mean_coin(equality_weight),
     }
     if name not in known:

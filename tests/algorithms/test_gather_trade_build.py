@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from ray.rllib.core.columns import Columns
@@ -153,3 +155,31 @@ def test_other_designers_and_instruments(run: str, settings: dict[str, Any]) -> 
     if run == "FixedIncentive":
         rates = result["env_runners"]["incentive_offered"]
         assert [rates[f"bracket_{k}"] for k in range(7)] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], abs=1e-5)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_design_on_the_original_is_as_on_the_twin() -> None:
+    """Equal economies give equal trajectories, and these equal meta-gradients, up to rounding of observations."""
+    if importlib.util.find_spec("ai_economist") is None:
+        pytest.skip("ai-economist is not installed")
+    returns, designers = [], []
+    for backend in ("numba", "foundation"):
+        algorithm = make(
+            "MetaGrad",
+            {"backend": backend, "max_steps": 30, "scenario_config": {"starting_agent_coin": 50}},
+            mechanism="bracketed_tax",
+            designer_interval=1,
+            designer_lr=0.01,
+            designer_direct_coeff=0.1,
+            designer_reward_scale=0.001,
+        )
+        before = algorithm.env_runner._weights["designer"].copy()
+        results = [algorithm.train() for _ in range(2)]
+        assert results[-1]["learners"]["designer"]["replica_gap"] < 1e-6
+        returns.append([result["env_runners"]["designer_return_mean"] for result in results])
+        designers.append(algorithm.env_runner._weights["designer"] - before)
+        algorithm.stop()
+    assert returns[0][0] > 100 * 30
+    np.testing.assert_allclose(returns[0], returns[1], rtol=1e-5)
+    assert np.abs(designers[0]).max() > 1e-3
+    np.testing.assert_allclose(designers[0], designers[1], atol=1e-4)

@@ -35,6 +35,14 @@ def rllib(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def rllib_error(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "rllib_metagrad.cli.main", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
 @pytest.mark.integration
 def test_train_evaluate_report(tmp_path: Path) -> None:
     (tmp_path / "economy.yaml").write_text(YAML)
@@ -55,6 +63,12 @@ def test_train_evaluate_report(tmp_path: Path) -> None:
     assert set(result["episode"]) == set(result["episode_se"])
     assert result["episode"]["welfare"] == pytest.approx(result["designer_return_mean"], rel=1e-4)
     assert result["episode"]["tax_rate/9.7"] == pytest.approx(0.12)
+    out = rllib(tmp_path, "evaluate", checkpoint, "--episodes", "2", "--env-config", '{"tax": "free_market"}')
+    result = json.loads(out.splitlines()[-1])
+    assert result["env_config"] == {"tax": "free_market"}
+    assert result["episode"]["tax_rate/9.7"] == 0
+    message = rllib_error(tmp_path, "evaluate", checkpoint, "--env-config", '{"num_agents": 3}')
+    assert "env_config makes an environment that policies and designer do not fit: its possible_agents" in message
     with Image.open(tmp_path / "out.gif") as gif:
         # The start and 20 steps.
         assert gif.n_frames == 21

@@ -71,6 +71,13 @@ CONFIGS: list[tuple[dict[str, Any], list[str]]] = [
     ({"scenario": ONE_STEP, "num_agents": 1}, ["num_agents must be at least 2 in scenario one-step-economy, got 1"]),
     ({"max_steps": 0}, ["max_steps must be at least 1, got 0"]),
     ({"objective": "welfar"}, ["unknown objective 'welfar'", "did you mean 'welfare'?"]),
+    ({"rng": "fast"}, ["backend foundation draws as the package does; rng must be exact, got 'fast'"]),
+    ({"observations": "networks"}, ["unknown observations 'networks'", "did you mean 'network'?"]),
+    ({"observations": "network", "scenario": COVID}, [f"scenario {COVID} has no observations: network"]),
+    (
+        {"observations": "network", "scenario_config": {"flatten_masks": False}},
+        ["observations: network needs scenario_config.flatten_masks; leave it out"],
+    ),
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from small_envs import Taxed, loop
 
 from env_wrappers import EnvAPIError
 from env_wrappers.escape_room import EscapeRoom
+from env_wrappers.loop import LoopVectorEnv
 
 ACTIONS = [np.array([[1, 3]])]
 
@@ -53,6 +54,42 @@ def test_features_are_the_action_type_unless_said_otherwise() -> None:
         "agent_0": [1, 0, 0],
         "agent_1": [0, 0, 1],
     }
+
+
+class Levied(Taxed):
+    """Reads the designer's output before the first of two steps."""
+
+    mechanism_facts: Mapping[str, Any] = {"reads_designer_output": True}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[list[float]] = []
+        self.ended = False
+
+    def designer_due(self) -> bool:
+        return self._t == 0
+
+    def set_designer_output(self, output: np.ndarray) -> None:
+        self.read.append(output.tolist())
+
+    def end_schedules(self) -> None:
+        self.ended = True
+
+
+def test_the_designers_output_is_read_when_it_is_due() -> None:
+    env = LoopVectorEnv(Levied, 2, autoreset=True)
+    copies = [copy for copy in env.envs if isinstance(copy, Levied)]
+    assert env.mechanism_facts == {"reads_designer_output": True}
+    env.reset(0)
+    dues = []
+    for t in range(4):
+        dues.append(env.designer_due.tolist())
+        env.step([np.array([[1, 3], [1, 3]])], np.array([[t, 0.0], [t, 1.0]]))
+    # Two steps, the reset, and the first step of the next episode.
+    assert dues == [[True, True], [False, False], [False, False], [True, True]]
+    assert [copy.read for copy in copies] == [[[0, 0], [3, 0]], [[0, 1], [3, 1]]]
+    env.end_schedules()
+    assert all(copy.ended for copy in copies)
 
 
 @pytest.mark.parametrize(

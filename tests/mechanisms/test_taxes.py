@@ -181,6 +181,21 @@ def test_welfare_starts_anew_with_an_episode() -> None:
     assert (whole[60:] - halves[60:]).abs().max() > 0.1
 
 
+def test_changes_of_welfare_add_up_to_its_level() -> None:
+    """Where R^ID is the change of equality times mean coin, its sum over an episode is what the end is worth."""
+    env, played = play(3, np.full((10, 3, 7), 0.5), 3, objective="planner")
+    mechanism, trajectory = mechanism_of(env), double(played)
+    output = torch.rand(trajectory.designer_output.shape, generator=torch.Generator().manual_seed(0)).double()
+    changes = mechanism.designer_rewards(output, trajectory)
+    recorded = mechanism.designer_rewards(trajectory.designer_output, trajectory)
+    torch.testing.assert_close(recorded, trajectory.designer_rewards)
+    mechanism.welfare = None
+    level = mechanism.designer_rewards(output, trajectory)
+    level = level - mechanism.designer_rewards(trajectory.designer_output, trajectory)
+    torch.testing.assert_close((changes - recorded).cumsum(0), level / 4, atol=1e-6, rtol=1e-6)
+    assert level[-1].abs().max() > 1
+
+
 def test_nothing_above_the_cap_has_a_gradient() -> None:
     env, played = play(4, np.full((10, 4, 7), 0.9), 3, rate_cap_annealing=[-1.0, 0.3])
     output = played.designer_output.clone().requires_grad_()

@@ -41,7 +41,9 @@ TAX_KEYS = {
     "fixed_bracket_rates": "rates",
     "tax_annealing_schedule": "rate_cap_annealing",
 }
-OBJECTIVES = ("welfare", "planner")
+OBJECTIVES, OBSERVATIONS = ("welfare", "planner"), ("original", "network")
+#: Arguments of the scenario that observations for networks rest upon.
+NETWORK_NEEDS = ("flatten_observations", "flatten_masks", "allow_observation_scaling")
 
 _TAX = (PACKAGE_TAX, {"bracket_spacing": "us-federal", "period": 10, "usd_scaling": 1000.0})
 _MARKET: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -102,6 +104,7 @@ class FoundationConfig:
         arguments: of the scenario's constructor.
         tax: one of TAXES, or None without a tax component.
         objective: one of OBJECTIVES.
+        for_networks: whether observations are for networks.
     """
 
     scenario: str
@@ -110,6 +113,7 @@ class FoundationConfig:
     arguments: dict[str, Any]
     tax: str | None
     objective: str
+    for_networks: bool
 
 
 def check_config(
@@ -124,6 +128,8 @@ def check_config(
     rates: Any,
     rate_cap_annealing: Any,
     objective: Any,
+    rng: Any,
+    observations: Any,
 ) -> FoundationConfig:
     """The checked configuration; None takes the scenario's default.
 
@@ -167,6 +173,16 @@ def check_config(
     chosen, tax = _with_taxes(chosen, tax, rates, rate_cap_annealing)
     if objective not in OBJECTIVES:
         raise ValueError(f"{NAME}: unknown objective {objective!r}{nearest(objective, OBJECTIVES)}")
+    if rng != "exact":
+        raise ValueError(f"{NAME}: backend foundation draws as the package does; rng must be exact, got {rng!r}")
+    if observations not in OBSERVATIONS:
+        raise ValueError(f"{NAME}: unknown observations {observations!r}{nearest(observations, OBSERVATIONS)}")
+    for_networks = observations == "network"
+    if for_networks and scenario == COVID:
+        raise ValueError(f"{NAME}: scenario {COVID} has no observations: network; leave observations out")
+    for key in NETWORK_NEEDS:
+        if for_networks and not settings.get(key, True):
+            raise ValueError(f"{NAME}: observations: network needs scenario_config.{key}; leave it out")
     return FoundationConfig(
         scenario=scenario,
         num_agents=agents,
@@ -174,6 +190,7 @@ def check_config(
         arguments=settings | {"components": chosen, "n_agents": agents, "episode_length": steps},
         tax=tax,
         objective=objective,
+        for_networks=for_networks,
     )
 
 

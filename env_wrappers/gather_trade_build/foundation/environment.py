@@ -17,10 +17,13 @@ import numpy as np
 
 from env_wrappers.gather_trade_build.foundation import package
 from env_wrappers.gather_trade_build.foundation.accounts import Sums, accounts
+from env_wrappers.gather_trade_build.foundation.actions import Actions, action_space
 from env_wrappers.gather_trade_build.foundation.config import COVID, NAME, PAPER_SCENARIO, check_config
 from env_wrappers.gather_trade_build.foundation.generator import PrivateGenerator
-from env_wrappers.gather_trade_build.foundation.observations import as_arrays, of_agents, planner_vector, space_of
+from env_wrappers.gather_trade_build.foundation.network_view import NetworkView
+from env_wrappers.gather_trade_build.foundation.observations import MASK, as_arrays, of_agents, planner_vector, space_of
 from env_wrappers.gather_trade_build.foundation.scenes import scene_of
+from env_wrappers.gather_trade_build.foundation.tax_days import TaxDays, mechanism_facts
 from env_wrappers.gather_trade_build.measures import measure
 from env_wrappers.gather_trade_build.pictures import RENDER_MODES, as_text, draw_economy
 from env_wrappers.gather_trade_build.rates import check_rates
@@ -29,6 +32,8 @@ from env_wrappers.simultaneous import check_render_mode
 
 #: Constructors draw with this seed, so that equal configurations are equal games (some scenarios draw skills there).
 CONSTRUCTION_SEED = 1
+#: After so many episodes every schedule of the package is over.
+LAST_COMPLETION = 10**9
 
 
 class FoundationEnv(IncentiveEnv):
@@ -52,6 +57,9 @@ class FoundationEnv(IncentiveEnv):
             and then at ``slope`` more of the greatest rate with each; None: no such cap.
         objective: what :meth:`designer_reward` is: ``welfare``, productivity x equality after the step; or
             ``planner``, the package's own reward of its planner, the change of its social welfare.
+        rng: ``exact``: draws are the package's; the only one there is, as a key for configurations of both backends.
+        observations: ``original``, the package's arrays; or ``network``: in the layout and scale of the twin's, see
+            network_view.py.
         render_mode: None, ``human`` (text) or ``rgb_array``.
 
     Attributes:
@@ -85,6 +93,8 @@ class FoundationEnv(IncentiveEnv):
         rates: Sequence[float] | None = None,
         rate_cap_annealing: Sequence[float] | None = None,
         objective: str = "welfare",
+        rng: str = "exact",
+        observations: str = "original",
         render_mode: str | None = None,
     ) -> None:
         check_render_mode(NAME, render_mode, RENDER_MODES)
@@ -101,22 +111,26 @@ class FoundationEnv(IncentiveEnv):
             rates,
             rate_cap_annealing,
             objective,
+            rng,
+            observations,
         )
         self.render_mode = render_mode
         self.max_episode_steps = config.max_steps
         self.possible_agents = [f"agent_{i}" for i in range(config.num_agents)]
         self.agents: list[str] = []
         self._generator = PrivateGenerator(CONSTRUCTION_SEED)
-        observations = self._construct(foundation)
+        first = self._construct(foundation)
         self._seeded = False
         self._measures = importlib.import_module("ai_economist.foundation.scenarios.utils.social_metrics")
         world = self.original.world
         self._tax: Any = None if config.tax is None else self.original.get_component("PeriodicTax")
         self.bracket_cutoffs = np.zeros(0) if self._tax is None else np.array(self._tax.bracket_cutoffs)
-        self._set_actions(world.agents[0])
-        self.action_spaces = {agent: _action_space(world.agents[0]) for agent in self.possible_agents}
-        self.planner_action_space = _action_space(world.planner)
-        self._remember(observations)
+        self._actions = Actions(world.agents[0])
+        self.action_names, self.action_type_names = self._actions.names, self._actions.types
+        self.num_action_types = len(self.action_type_names)
+        self.action_spaces = dict.fromkeys(self.possible_agents, self._actions.space)
+        self.planner_action_space = action_space(world.planner)
+        self._remember(first)
         self.observation_spaces = {
             agent: space_of(arrays, config.num_agents) for agent, arrays in self._observations.items()
         }
@@ -125,6 +139,9 @@ class FoundationEnv(IncentiveEnv):
         self._types: dict[str, int] = {}
         self._planner_action: Any = None
         self._rewards: dict[str, float] = {}
+        self.mechanism_facts = mechanism_facts(config, self.original, self.action_type_names)
+        knows_taxes = "bracket_cutoffs" in self.mechanism_facts
+        self._tax_days = TaxDays(self.mechanism_facts, self.original) if knows_taxes else None
         self._planner_reward = self._welfare = 0.0
         self._sums, self._start_coin = Sums(), self._coin()
 
@@ -137,6 +154,8 @@ class FoundationEnv(IncentiveEnv):
             try:
                 self.original: Any = foundation.make_env_instance(config.scenario, **config.arguments)
                 observations = self.original.reset()
+                if config.for_networks:
+                    self._view = NetworkView(self.original._generate_observations())
             except (Exception, SystemExit) as error:
                 raise ValueError(package.refusal(error, printed.getvalue())) from error
         lost = [agent.idx for agent in self.original.world.agents if min(agent.loc) < 0]
@@ -146,19 +165,6 @@ class FoundationEnv(IncentiveEnv):
                 "scenario_config.fixed_four_skill_and_loc to false"
             )
         return observations
-
-    def _set_actions(self, agent: Any) -> None:
-        """Action types are no-op and the action subspaces, such as Build, Buy_Stone or Gather."""
-        subspaces = [name.rpartition(".")[2] for name in agent._action_names]
-        self.action_type_names = ("noop", *subspaces)
-        self.num_action_types = len(self.action_type_names)
-        kinds, names = [0], ["noop"]
-        for subspace, (name, number) in sorted(agent.single_action_map.items()):
-            assert subspace == len(kinds)
-            kinds.append(1 + agent._action_names.index(name))
-            names.append(f"{name.rpartition('.')[2]} {number}")
-        self._kinds = np.array(kinds)
-        self.action_names = tuple(names)
 
     def observation_space(self, agent: str) -> gym.Space:
         """``Dict`` of the package's arrays; by default world-map, world-idx_map, time, flat and action_mask."""
@@ -214,7 +220,7 @@ class FoundationEnv(IncentiveEnv):
             raise ValueError(f"{NAME}: there is no episode; call reset() first")
         given: dict[str, Any] = {}
         for i, agent in enumerate(agents):
-            given[str(i)], self._types[agent] = self._parse(agent, actions[agent])
+            given[str(i)], self._types[agent] = self._actions.parse(agent, actions[agent])
         if self._planner_action is not None:
             given["p"], self._planner_action = self._planner_action, None
         original = self.original
@@ -243,32 +249,17 @@ class FoundationEnv(IncentiveEnv):
             self._infos(),
         )
 
-    def _parse(self, agent: str, action: Any) -> tuple[Any, int]:
-        """An action as the package takes it, and its type."""
-        space = self.action_spaces[agent]
-        values = np.asarray(action)
-        sizes = np.array(space.nvec if isinstance(space, gym.spaces.MultiDiscrete) else space.n)
-        if (
-            values.shape != sizes.shape
-            or values.dtype.kind not in "iu"
-            or (values < 0).any()
-            or (values >= sizes).any()
-        ):
-            raise ValueError(f"{NAME}: action {action!r} of {agent} is not in {space}")
-        if values.ndim == 0:
-            return int(values), int(self._kinds[int(values)])
-        chosen = np.flatnonzero(values)
-        return values.tolist(), 1 + int(chosen[0]) if chosen.size else 0
-
     def _remember(self, observations: Any) -> None:
-        own = of_agents(observations, self.config.num_agents)
-        self._observations = {agent: as_arrays(o) for agent, o in zip(self.possible_agents, own, strict=True)}
+        own = [as_arrays(o) for o in of_agents(observations, self.config.num_agents)]
         self._planner = as_arrays(observations["p"])
+        self._masks = dict(zip(self.possible_agents, (o.get(MASK) for o in own), strict=True))
+        if self.config.for_networks:
+            own = [self._view.of_agent(i, arrays) for i, arrays in enumerate(own)]
+        self._observations = dict(zip(self.possible_agents, own, strict=True))
 
     def _infos(self) -> dict[str, dict[str, Any]]:
         """Masks of possible actions, where they are flat."""
-        masks = {agent: o.get("action_mask") for agent, o in self._observations.items()}
-        return {a: {"action_mask": m.copy()} if isinstance(m, np.ndarray) else {} for a, m in masks.items()}
+        return {a: {MASK: m.copy()} if isinstance(m, np.ndarray) else {} for a, m in self._masks.items()}
 
     # What designers do and see.
 
@@ -305,6 +296,24 @@ class FoundationEnv(IncentiveEnv):
             raise ValueError(f"{NAME}: the planner's action {action!r} is not in {space}")
         self._planner_action = values.tolist()
 
+    def designer_due(self) -> bool:
+        """A designer in RLlib is asked before the first step of a tax period."""
+        return self.config.tax == "external" and self.period_begins
+
+    def set_designer_output(self, output: np.ndarray) -> None:
+        """See :meth:`set_rates`."""
+        self.set_rates(output)
+
+    def context(self) -> dict[str, np.ndarray]:
+        """See tax_days.py; nothing where there is no tax from outside."""
+        if self._tax_days is None:
+            return {}
+        return self._tax_days.context(np.array([self._rewards.get(agent, 0.0) for agent in self.possible_agents]))
+
+    def end_schedules(self) -> None:
+        """No cap on rates any more, and energy at its full cost, from the next reset on."""
+        self.original._completions = LAST_COMPLETION
+
     @property
     def period_begins(self) -> bool:
         """Whether a tax period begins with the next step."""
@@ -330,7 +339,7 @@ class FoundationEnv(IncentiveEnv):
         }
 
     def planner_observation(self) -> dict[str, Any]:
-        """The planner's arrays: by default world-map, world-idx_map, time, flat, p0, p1, ..., action_mask."""
+        """Arrays of the package's planner: by default maps, time, flat, p0, p1, ..., action_mask."""
         return self._planner
 
     def observations(self) -> dict[str, dict[str, np.ndarray]]:
@@ -339,7 +348,7 @@ class FoundationEnv(IncentiveEnv):
 
     def state(self) -> np.ndarray:
         """The planner's numbers beside its maps: ``flat``, then ``p0``, ``p1``, ... ``[S]`` float32."""
-        return planner_vector(self._planner)
+        return planner_vector(self._view.of_planner(self._planner) if self.config.for_networks else self._planner)
 
     def action_types(self) -> dict[str, int]:
         """0 for no-op, else 1 + the action's subspace; the first of several chosen at once."""
@@ -391,8 +400,3 @@ class FoundationEnv(IncentiveEnv):
 
     def close(self) -> None:
         """Nothing to release."""
-
-
-def _action_space(agent: Any) -> gym.Space:
-    sizes = agent.action_spaces
-    return gym.spaces.MultiDiscrete(sizes) if agent.multi_action_mode else gym.spaces.Discrete(int(sizes))

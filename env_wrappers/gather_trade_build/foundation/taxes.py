@@ -49,9 +49,13 @@ def external_tax(foundation: Any) -> Any:
         """Rates from outside, in force from the first day of a tax period to its last.
 
         Annealing caps them with the minimum, as the package does.
+
+        Attributes:
+            coin_before: ``[N]`` in inventories before the last taxes: what could be taken.
         """
 
         name = EXTERNAL_TAX
+        coin_before: np.ndarray
         _fixed_bracket_rates: Any
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -71,6 +75,10 @@ def external_tax(foundation: Any) -> Any:
             if self.tax_cycle_pos == 1:
                 self._fixed_bracket_rates = self._next_rates
             super().component_step()
+
+        def enact_taxes(self) -> None:
+            self.coin_before = np.array([agent.state["inventory"]["Coin"] for agent in self.world.agents], np.float64)
+            super().enact_taxes()
 
         def additional_reset_steps(self) -> None:
             # An episode starts as the first one did, whatever the last one's taxes were.

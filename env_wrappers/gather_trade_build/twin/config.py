@@ -163,6 +163,13 @@ class TwinConfig:
         return np.array(US_CUTOFFS) / self.tax_settings["usd_scaling"]
 
     @property
+    def social_welfare(self) -> tuple[str, float] | None:
+        """What the designer's reward is the change of, name and weight of equality; None where it is a level."""
+        if self.objective == "welfare":
+            return None
+        return self.settings["planner_reward_type"], 1.0 - self.settings["mixing_weight_gini_vs_coin"]
+
+    @property
     def discrete_rates(self) -> np.ndarray:
         """``[K]`` rates that the planner can choose, from 0 to 1."""
         step = self.tax_settings["rate_disc"]

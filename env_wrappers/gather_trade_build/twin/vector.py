@@ -122,7 +122,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             "bracket_cutoffs": tuple(config.cutoffs.tolist()),
             "isoelastic_eta": float(config.settings["isoelastic_eta"]),
             "energy_cost": float(config.settings["energy_cost"]),
-            "social_welfare": None,
+            "social_welfare": config.social_welfare,
             "house_action_type": TYPE_NAMES.index("Build"),
         }
         n = config.num_agents
