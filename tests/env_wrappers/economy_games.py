@@ -29,6 +29,9 @@ def components(build: Any = None, market: Any = None, gather: Any = None, tax: A
     ]
 
 
+#: Tax brackets of other kinds than the United States'.
+LINEAR = {"bracket_spacing": "linear", "n_brackets": 3, "top_bracket_cutoff": 30}
+LOG = {"bracket_spacing": "log", "n_brackets": 6, "top_bracket_cutoff": 45}
 GAMES: dict[str, dict[str, Any]] = {
     "paper": {},
     "crowded": {
@@ -36,7 +39,7 @@ GAMES: dict[str, dict[str, Any]] = {
         "num_agents": 3,
         "max_steps": 60,
         "scenario_config": {"resource_regen_prob": 0.3, "starting_agent_coin": 40, "mobile_agent_observation_range": 2},
-        "components": components(market={"max_num_orders": 2, "order_duration": 7}, tax={"period": 4}),
+        "components": components(market={"max_num_orders": 2, "order_duration": 7}, tax={"period": 4, **LINEAR}),
     },
     "ten agents, no corners": {
         "num_agents": 10,
@@ -60,7 +63,7 @@ GAMES: dict[str, dict[str, Any]] = {
             "mixing_weight_gini_vs_coin": 0.3,
             "energy_cost": 0.5,
         },
-        "components": components(build={"payment": 12}, gather={"skill_dist": "pareto"}, tax={"period": 1}),
+        "components": components(build={"payment": 12}, gather={"skill_dist": "pareto"}, tax={"period": 1, **LOG}),
     },
     "annealed": {
         "map": CROWDED,
@@ -188,7 +191,7 @@ def play(
     """
     twin = VectorGatherTradeBuild(copies, autoreset=True, **{**config, **changed})
     originals = [OriginalEconomy(VectorGatherTradeBuild(1, **config).config, tax) for _ in range(copies)]
-    rng = np.random.default_rng(0)
+    rng, shape = np.random.default_rng(0), (copies, len(twin.bracket_cutoffs))
     trades = houses = 0
     twin.reset(5)
     for original, seed in zip(originals, child_seeds(5, copies), strict=True):
@@ -200,7 +203,7 @@ def play(
             compare(twin, original, original.reset(), b, f"episode {episode}, copy {b}, start")
         for t in range(twin.config.max_steps):
             actions = np.array([policy(rng, twin.action_masks[0][b], t) for b in range(copies)])
-            rates = rng.random((copies, 7)) * (rng.random((copies, 7)) < 0.8)
+            rates = rng.random(shape) * (rng.random(shape) < 0.8)
             check("designer_due", twin.designer_due, [tax is None and o.tax.tax_cycle_pos == 1 for o in originals])
             twin.step([actions], rates)
             for b, original in enumerate(originals):

@@ -37,15 +37,15 @@ def load() -> Any:
         """Rates that are overwritten at the start of a period."""
 
         name = TAX
-        wanted = np.zeros(7)
+        wanted: Any = None
 
         def component_step(self) -> None:
-            if self.tax_cycle_pos == 1:
+            if self.tax_cycle_pos == 1 and self.wanted is not None:
                 self._fixed_bracket_rates = self.wanted
             super().component_step()
 
         def additional_reset_steps(self) -> None:
-            self._fixed_bracket_rates = self.wanted = np.zeros(7)
+            self._fixed_bracket_rates = self.wanted = np.zeros(self.n_brackets)
             super().additional_reset_steps()
 
     foundation.components.add(Outside)
@@ -65,7 +65,7 @@ class OriginalEconomy:
         settings = dict(config.settings)
         taxes: dict[str, Any] = {
             "tax_model": "fixed-bracket-rates",
-            "fixed_bracket_rates": [0.0] * 7,
+            "fixed_bracket_rates": [0.0] * len(config.cutoffs),
             **config.tax_settings,
         }
         if config.annealing:

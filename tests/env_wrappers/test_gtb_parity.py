@@ -12,6 +12,8 @@ import pytest
 from economy_games import (
     CROWDED,
     GAMES,
+    LINEAR,
+    LOG,
     POLICIES,
     DifferenceError,
     check,
@@ -115,8 +117,9 @@ BRISK: dict[str, Any] = {
         ("hoarding", [3, 0.1], {}),
         ("greedy", None, {"saez_fixed_elas": 0.8, "usd_scaling": 20000.0}),
         ("legal", None, {"pareto_weight_type": "uniform", "usd_scaling": 10000.0}),
+        ("greedy", None, LINEAR),
     ],
-    ids=["paper", "annealed", "fixed elasticity", "uniform weights"],
+    ids=["paper", "annealed", "fixed elasticity", "uniform weights", "other brackets"],
 )
 def test_saez(policy: str, annealing: Any, settings: dict[str, Any]) -> None:
     """Random rates of 12 episodes of 40 incomes, and then by the formula; two copies, each with incomes of its own."""
@@ -150,10 +153,13 @@ def test_saez(policy: str, annealing: Any, settings: dict[str, Any]) -> None:
     assert np.ptp([rates[0] for rates in used]) > 0
 
 
-@pytest.mark.parametrize("annealing", [None, [1, 0.3]], ids=["free", "annealed"])
-def test_discrete_rates_of_the_planner(annealing: Any) -> None:
+@pytest.mark.parametrize(
+    ("annealing", "spacing"), [(None, {}), ([1, 0.3], {}), (None, LOG)], ids=["free", "annealed", "other brackets"]
+)
+def test_discrete_rates_of_the_planner(annealing: Any, spacing: dict[str, Any]) -> None:
     """Choices with and against the mask, in the right steps and in others."""
-    config = {**BRISK, "tax": "planner", "rate_cap_annealing": annealing, "components": components(tax={"period": 3})}
+    taxes = components(tax={"period": 3, **spacing})
+    config = {**BRISK, "tax": "planner", "rate_cap_annealing": annealing, "components": taxes}
     twin = VectorGatherTradeBuild(1, autoreset=True, **config)
     schedule = {"tax_annealing_schedule": annealing} if annealing else {}
     original = OriginalEconomy(twin.config, {"tax_model": "model_wrapper", **schedule})
@@ -161,6 +167,7 @@ def test_discrete_rates_of_the_planner(annealing: Any) -> None:
     original.state = np.random.RandomState(child_seeds(3, 1)[0]).get_state()
     rng = np.random.default_rng(1)
     rates, allowed = set(), set()
+    brackets = len(twin.bracket_cutoffs)
     for episode in range(6):
         seen = original.reset()
         for t in range(21):
@@ -171,13 +178,13 @@ def test_discrete_rates_of_the_planner(annealing: Any) -> None:
             rates.update(twin._game.rates[0].tolist())
             allowed.add(int(twin.planner_masks().sum()))
             actions = greedy(rng, twin.action_masks[0][0], t)
-            choices = rng.integers(0, 22, 7)
+            choices = rng.integers(0, 22, brackets)
             twin.step([actions[None]], choices[None])
             if t < 20:
                 seen, _, _ = original.step(actions, choices.tolist())
     assert rates == set(original.tax.disc_rates)
-    # To leave each rate; and each of 21 rates, or of those under 0, 0.3, 0.6 and 0.9.
-    assert allowed == {7, 154} if annealing is None else {7, 14, 56, 98, 140, 154}
+    # To leave each rate; and each of 21 rates, or of those under 0.3, 0.6 and 0.9 (rounding leaves these three out).
+    assert allowed == {n * brackets for n in ((1, 22) if annealing is None else (1, 2, 7, 13, 19, 22))}
 
 
 def rewrite(owner: Any, name: str, old: str, new: str) -> None:

@@ -28,8 +28,8 @@ class Rules(NamedTuple):
         kinds, amounts: ``[A]`` int64, the type of each action, and its price or direction.
         corners: ``[N]`` int64 cells by rank of skill, or empty.
         corner_payments: ``[N]`` float64.
-        cutoffs, sizes: ``[7]`` float64, of tax brackets.
-        start_rates: ``[7]`` float64.
+        cutoffs, sizes: ``[K]`` float64, of tax brackets.
+        start_rates: ``[K]`` float64.
         columns, width, border: int; of the map, of the bordered map.
         external: rates, or the planner's choices of them, come from outside; saez: they follow Saez' formula.
         The others are named as the package's arguments.
@@ -90,9 +90,9 @@ class Game(NamedTuple):
         open_orders: ``[B, 2, N]`` int64.
         levels: ``[B, 2, 2, N, P]`` float32, open orders by price.
         history: ``[B, 2, N, P]`` float64, fading counts of sales by price.
-        rates: ``[B, 7]`` float64 in force; wanted: before the cap; shown: those that are observed.
+        rates: ``[B, K]`` float64 in force; wanted: before the cap; shown: those that are observed.
         cap: ``[B]`` float64.
-        average_rates: ``[B, 7]`` float64, of Saez' rates, fading.
+        average_rates: ``[B, K]`` float64, of Saez' rates, fading.
         seen: ``[B, 500, 2]`` float64, the last taxed incomes and their marginal rates, for Saez' formula (else
             ``[B, 0, 2]``); num_seen ``[B]`` int64 counts all of them, and the next one is at its remainder.
         elasticity: ``[B]`` float64, of incomes, as estimated.
@@ -104,7 +104,7 @@ class Game(NamedTuple):
         traded: ``[B, N]`` float64, coin of sales less that of purchases in this episode.
         collected: ``[B, N, 2]`` float64, stone and wood.
         taxed: ``[B, N]`` float64, taxes paid; shared_out ``[B]``: what each agent got back.
-        welfare_sum, rate_sum: ``[B]`` and ``[B, 7]`` float64, sums over steps of productivity * equality, and of
+        welfare_sum, rate_sum: ``[B]`` and ``[B, K]`` float64, sums over steps of productivity * equality, and of
             rates (of the whole period, from its first step on).
         order, kinds, amounts, coins, previous, gaps, incomes, net, shared: scratch.
     """

@@ -21,7 +21,6 @@ TAXES = ("external", "us_federal", "free_market", "saez", "planner")
 OBSERVATIONS = ("original", "network")
 SKILLS = ("none", "pareto", "lognormal")
 RESOURCES = ("Stone", "Wood")
-BRACKETS = 7
 #: US federal income tax of 2018, single filers: where brackets begin in dollars, and their rates.
 US_CUTOFFS = (0, 9700, 39475, 84200, 160725, 204100, 510300)
 US_RATES = (0.1, 0.12, 0.22, 0.24, 0.32, 0.35, 0.37)
@@ -89,7 +88,9 @@ GATHER: dict[str, tuple[Any, Check]] = {
 TAX: dict[str, tuple[Any, Check]] = {
     "period": (100, _whole(1)),
     "usd_scaling": (1000.0, _number(1e-6)),
-    "bracket_spacing": ("us-federal", _one_of("us-federal")),
+    "bracket_spacing": ("us-federal", _one_of("us-federal", "linear", "log")),
+    "n_brackets": (5, _whole(2)),
+    "top_bracket_cutoff": (100.0, _number(10)),
     "rate_disc": (0.05, _number(0.001, 1, below=True)),
     "saez_fixed_elas": (None, _elasticity),
     "pareto_weight_type": ("inverse_income", _one_of(*WEIGHTS)),
@@ -122,7 +123,7 @@ class TwinConfig:
         rows: the map.
         build, market, gather, tax_settings, settings: arguments of the components and of the scenario, complete.
         corners: with fixed_four_skill_and_loc, start cells by the rank of skill; else empty.
-        rates: ``[7]`` rates that episodes start with.
+        rates: ``[K]`` rates that episodes start with.
         annealing: (warmup, slope) of the cap on rates, or None.
     """
 
@@ -159,8 +160,8 @@ class TwinConfig:
 
     @property
     def cutoffs(self) -> np.ndarray:
-        """``[7]`` lowest income of each tax bracket, in coin."""
-        return np.array(US_CUTOFFS) / self.tax_settings["usd_scaling"]
+        """``[K]`` lowest income of each tax bracket, in coin."""
+        return _cutoffs(self.tax_settings)
 
     @property
     def social_welfare(self) -> tuple[str, float] | None:
@@ -214,9 +215,13 @@ def check_config(
     chosen = "external" if tax is None else _one_of(*TAXES)("tax", tax)
     if rates is not None and chosen != "external":
         raise ValueError(f"{NAME}: rates needs tax: external, got tax: {chosen}; leave rates out")
-    start = US_RATES if chosen == "us_federal" else (0.0,) * BRACKETS
+    taxes = parts["PeriodicBracketTax"]
+    if chosen == "us_federal" and taxes["bracket_spacing"] != chosen.replace("_", "-"):
+        raise ValueError(f"{NAME}: tax: us_federal needs bracket_spacing: us-federal, got {taxes['bracket_spacing']}")
+    brackets = len(_cutoffs(taxes))
+    start = US_RATES if chosen == "us_federal" else (0.0,) * brackets
     if rates is not None:
-        start = tuple(check_rates(rates, BRACKETS).tolist())
+        start = tuple(check_rates(rates, brackets).tolist())
     return TwinConfig(
         rows=rows,
         num_agents=agents,
@@ -224,7 +229,7 @@ def check_config(
         build=parts["Build"],
         market=parts["ContinuousDoubleAuction"],
         gather=parts["Gather"],
-        tax_settings=parts["PeriodicBracketTax"],
+        tax_settings=taxes,
         settings=settings,
         corners=corners,
         tax=chosen,
@@ -234,6 +239,17 @@ def check_config(
         exact=_one_of(*GENERATORS)("rng", rng) == "exact",
         for_networks=_one_of(*OBSERVATIONS)("observations", observations) == "network",
     )
+
+
+def _cutoffs(taxes: dict[str, Any]) -> np.ndarray:
+    """The United States', or in equal steps from 0, or doubling."""
+    if taxes["bracket_spacing"] == "us-federal":
+        return np.array(US_CUTOFFS) / taxes["usd_scaling"]
+    count, top = taxes["n_brackets"], taxes["top_bracket_cutoff"]
+    if taxes["bracket_spacing"] == "linear":
+        return np.linspace(0, top, count)
+    first = top / 2 ** (count - 2)
+    return np.concatenate([[0], 2 ** np.linspace(np.log2(first), np.log2(top), count - 1)])
 
 
 def _components(given: Any) -> dict[str, dict[str, Any]]:

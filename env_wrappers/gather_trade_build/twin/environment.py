@@ -10,7 +10,6 @@ import numpy as np
 
 from env_wrappers.gather_trade_build.pictures import RENDER_MODES, as_text
 from env_wrappers.gather_trade_build.rates import check_rates
-from env_wrappers.gather_trade_build.twin.config import BRACKETS
 from env_wrappers.gather_trade_build.twin.maps import NAME
 from env_wrappers.gather_trade_build.twin.vector import VectorGatherTradeBuild
 from env_wrappers.one_copy import OneCopyEnv
@@ -40,25 +39,25 @@ class GatherTradeBuild(OneCopyEnv):
         self.render_mode = config.get("render_mode")
 
     def set_rates(self, rates: Any) -> None:
-        """Sets the marginal tax rates ``[7]`` for the tax periods from the next one that begins.
+        """Sets the marginal tax rates ``[K]`` for the tax periods from the next one that begins.
 
         Raises:
-            ValueError: unless they are 7 numbers from 0 to 1, and ``tax`` is external.
+            ValueError: unless they are K numbers from 0 to 1, and ``tax`` is external.
         """
         if self.economy.config.tax != "external":
             raise ValueError(f"{NAME}: set_rates needs tax: external, got tax: {self.economy.config.tax}")
-        self.designer_output = check_rates(rates, BRACKETS)
+        self.designer_output = check_rates(rates, len(self.bracket_cutoffs))
 
     @property
     def planner_action_space(self) -> gym.spaces.MultiDiscrete:
         """Of :meth:`set_planner_action`: a choice for each bracket."""
-        return gym.spaces.MultiDiscrete([1 + len(self.economy.config.discrete_rates)] * BRACKETS)
+        return gym.spaces.MultiDiscrete([1 + len(self.economy.config.discrete_rates)] * len(self.bracket_cutoffs))
 
     def set_planner_action(self, action: Any) -> None:
         """The planner's action in the next step, with ``tax: planner``; it counts only where a tax period begins.
 
         Args:
-            action: ``[7]``: 0 leaves a rate as it is, i sets the (i - 1)-th of the rates. What :meth:`planner_mask`
+            action: ``[K]``: 0 leaves a rate as it is, i sets the (i - 1)-th of the rates. What :meth:`planner_mask`
                 forbids by the annealed cap is taken all the same, as in the original.
 
         Raises:
@@ -72,7 +71,7 @@ class GatherTradeBuild(OneCopyEnv):
         self.designer_output = values
 
     def planner_mask(self) -> np.ndarray:
-        """``[7 * 22]`` bool, what the planner may choose, bracket after bracket."""
+        """``[K * 22]`` bool, what the planner may choose, bracket after bracket."""
         return self.economy.planner_masks()[0]
 
     @property
@@ -81,7 +80,7 @@ class GatherTradeBuild(OneCopyEnv):
         return bool(self.economy._game.day[0] == 1)
 
     def tax_rates(self) -> np.ndarray:
-        """``[7]`` rates in force, caps applied."""
+        """``[K]`` rates in force, caps applied."""
         return self.economy._game.rates[0].copy()
 
     def reset(
@@ -110,7 +109,7 @@ class GatherTradeBuild(OneCopyEnv):
 
     @property
     def bracket_cutoffs(self) -> np.ndarray:
-        """``[7]`` lowest income of each tax bracket, in coin."""
+        """``[K]`` lowest income of each tax bracket, in coin."""
         return self.economy.bracket_cutoffs
 
 

@@ -58,7 +58,7 @@ def agent_picture(config: TwinConfig) -> tuple[int, int, int]:
 
 def agent_sizes(config: TwinConfig) -> tuple[int, int]:
     """Lengths of an agent's picture and flat."""
-    return math.prod(agent_picture(config)), 22 + 10 * config.prices + config.num_agents
+    return math.prod(agent_picture(config)), 15 + len(config.cutoffs) + 10 * config.prices + config.num_agents
 
 
 def planner_picture(config: TwinConfig) -> tuple[int, int, int] | None:
@@ -69,7 +69,7 @@ def planner_picture(config: TwinConfig) -> tuple[int, int, int] | None:
 def planner_sizes(config: TwinConfig) -> tuple[int, int, int]:
     """Lengths of the planner's picture and flat, and of p0, p1, ... together."""
     picture, n = planner_picture(config), config.num_agents
-    return math.prod(picture) if picture else 0, 16 + 6 * config.prices + n, PER_AGENT * n
+    return math.prod(picture) if picture else 0, 9 + len(config.cutoffs) + 6 * config.prices + n, PER_AGENT * n
 
 
 @inlined

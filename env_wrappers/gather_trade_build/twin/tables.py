@@ -6,7 +6,7 @@ import numpy as np
 
 from env_wrappers.gather_trade_build.twin import arrays
 from env_wrappers.gather_trade_build.twin.arrays import Game, Rules
-from env_wrappers.gather_trade_build.twin.config import BRACKETS, SKILLS, TwinConfig
+from env_wrappers.gather_trade_build.twin.config import SKILLS, TwinConfig
 
 
 def make_rules(config: TwinConfig) -> Rules:
@@ -104,11 +104,11 @@ def make_game(config: TwinConfig, rules: Rules, num_envs: int) -> Game:
         open_orders=np.zeros((b, 2, n), np.int64),
         levels=np.zeros((b, 2, 2, n, p), np.float32),
         history=np.zeros((b, 2, n, p)),
-        rates=np.zeros((b, BRACKETS)),
-        wanted=np.zeros((b, BRACKETS)),
-        shown=np.zeros((b, BRACKETS)),
-        average_rates=np.zeros((b, BRACKETS)),
-        rate_sum=np.zeros((b, BRACKETS)),
+        rates=np.zeros((b, len(rules.cutoffs))),
+        wanted=np.zeros((b, len(rules.cutoffs))),
+        shown=np.zeros((b, len(rules.cutoffs))),
+        average_rates=np.zeros((b, len(rules.cutoffs))),
+        rate_sum=np.zeros((b, len(rules.cutoffs))),
         seen=np.zeros((b, arrays.SAEZ_INCOMES if rules.saez else 0, 2)),
         num_seen=np.zeros(b, np.int64),
         elasticity=np.full(b, 0.5),

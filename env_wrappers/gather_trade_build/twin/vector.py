@@ -13,7 +13,7 @@ from env_wrappers.gather_trade_build.measures import measure
 from env_wrappers.gather_trade_build.pictures import RENDER_MODES, Scene, draw_economy
 from env_wrappers.gather_trade_build.twin import saez
 from env_wrappers.gather_trade_build.twin.accounts import accounts, scene_of
-from env_wrappers.gather_trade_build.twin.config import BRACKETS, SCENARIO, TYPE_NAMES, check_config
+from env_wrappers.gather_trade_build.twin.config import SCENARIO, TYPE_NAMES, check_config
 from env_wrappers.gather_trade_build.twin.maps import NAME
 from env_wrappers.gather_trade_build.twin.tables import make_game, make_rules
 from env_wrappers.simultaneous import check_render_mode
@@ -29,15 +29,15 @@ _SCRATCH = ("order", "kinds", "amounts", "coins", "previous", "gaps", "incomes",
 class VectorGatherTradeBuild(VectorIncentiveEnv):
     """B economies, each equal to the original's from the same generator state.
 
-    The designer sets the rates of income tax: its output is ``[B, 7]`` marginal rates, lowest bracket first, read by
+    The designer sets the rates of income tax: its output is ``[B, K]`` marginal rates, lowest bracket first, read by
     the first step of a tax period (``designer_due``). They stay in force until the period's last step, which takes the
-    taxes and hands them out in equal shares. With ``tax: planner`` it is ``[B, 7]`` choices of
+    taxes and hands them out in equal shares. With ``tax: planner`` it is ``[B, K]`` choices of
     ``config.discrete_rates``: 0 leaves a rate as it is, i sets the (i - 1)-th; :meth:`planner_masks` says which.
 
     ``context`` has, of every step:
 
     * tax_day ``[B]``: 1 if it took taxes;
-    * rates ``[B, 7]``: the marginal rates in force, capped; rate_cap ``[B]``: the cap, 1 without annealing;
+    * rates ``[B, K]``: the marginal rates in force, capped; rate_cap ``[B]``: the cap, 1 without annealing;
     * income ``[B, N]``: coin and escrow less what there was after the last taxes, in coin, before taxes of this step;
     * coin, escrow_coin ``[B, N]``: in the inventory, and promised in bids, before taxes of this step;
     * labor ``[B, N]``: of the episode;
@@ -68,7 +68,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         autoreset: see :class:`VectorIncentiveEnv`.
 
     Attributes:
-        bracket_cutoffs: ``[7]`` lowest income of each tax bracket, in coin.
+        bracket_cutoffs: ``[K]`` lowest income of each tax bracket, in coin.
         action_names: what agents' actions are.
 
     Raises:
@@ -143,7 +143,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             len(TYPE_NAMES),
             {
                 "tax_day": (),
-                "rates": (BRACKETS,),
+                "rates": config.cutoffs.shape,
                 "rate_cap": (),
                 **dict.fromkeys(("income", "coin", "escrow_coin", "labor", "previous_utility"), (n,)),
             },
@@ -184,7 +184,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         """See the base class. Actions that their mask forbids do nothing.
 
         Raises:
-            ValueError: for an action that there is not; for rates that are read and are not in [0, 1], or not 7.
+            ValueError: for an action that there is not; for rates that are read and are not in [0, 1], or not K.
         """
         np.copyto(self._actions, actions[0], casting="unsafe")
         before = [values.copy() for values in (self._game.wanted, self._game.elasticity)]
@@ -210,10 +210,10 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         if output is None or not due.any():
             return
         planner = config.tax == "planner"
-        if np.shape(output) != (self.num_envs, BRACKETS):
+        if np.shape(output) != game.wanted.shape:
             what = "the planner's choices" if planner else "tax rates"
             raise ValueError(
-                f"{NAME}: designer_output must be {what} of shape {(self.num_envs, BRACKETS)}, got {np.shape(output)}"
+                f"{NAME}: designer_output must be {what} of shape {game.wanted.shape}, got {np.shape(output)}"
             )
         given = np.asarray(output, np.float64)[due]
         if planner:
@@ -227,7 +227,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         """What the planner may choose with ``tax: planner``, flat as the package has it.
 
         Returns:
-            ``[B, 7 * (1 + K)]`` bool, for each bracket: to leave the rate, which is always allowed, and each of the K
+            ``[B, K * (1 + R)]`` bool, for each bracket: to leave the rate, which is always allowed, and each of the R
             ``config.discrete_rates``, only before a step that begins a period, and under the annealed cap.
         """
         config, game, rates = self.config, self._game, self.config.discrete_rates
@@ -239,7 +239,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             cap = np.clip(slope * (episodes - warmup), 0, 1) * rates.max()
             allowed = rates <= cap[:, None]
         allowed &= (game.day == 1)[:, None]
-        return np.tile(np.insert(allowed, 0, True, axis=1), (1, BRACKETS))
+        return np.tile(np.insert(allowed, 0, True, axis=1), (1, len(self.bracket_cutoffs)))
 
     def end_schedules(self) -> None:
         """No cap on rates any more."""
