@@ -127,12 +127,12 @@ def main() -> None:
 
     summary = results_tables.write(runs, arguments.suite, suite, DOCS)
     if drawn := [method for method in suite.report if (RUNS / method).is_dir()]:
-        _draw(arguments.suite, drawn)
+        _draw(arguments.suite, drawn, suite.report_figures)
     print(json.dumps(summary))
 
 
-def _draw(suite_name: str, methods: list[str]) -> None:
-    """`rllib report` of the methods' runs; its figures go to docs/results/<suite>."""
+def _draw(suite_name: str, methods: list[str], kept: tuple[str, ...]) -> None:
+    """`rllib report` of the methods' runs; figures that are kept go to docs/results/<suite>."""
     from rllib_metagrad.analysis.report import write_report
 
     labels = [method.split("/")[1] for method in methods]
@@ -140,7 +140,8 @@ def _draw(suite_name: str, methods: list[str]) -> None:
     target = DOCS / "results" / suite_name
     target.mkdir(exist_ok=True)
     for figure in report.figures:
-        shutil.copy(figure, target)
+        if figure.stem in kept:
+            shutil.copy(figure, target)
 
 
 def _line(run: Run, suite: Suite) -> str:

@@ -24,6 +24,7 @@ class Suite:
         stretch: training goes on to so many times the config's length, and is evaluated there again.
         extra: further columns of the table; None leaves a field empty.
         report: methods whose runs `rllib report` draws.
+        report_figures: those of its figures that are kept in docs.
         start_from: methods whose agents start with those that another method of the suite has trained on the same seed.
     """
 
@@ -37,6 +38,7 @@ class Suite:
     stretch: dict[str, float] = field(default_factory=dict)
     extra: dict[str, Callable[[Run], float | None]] = field(default_factory=dict)
     report: list[str] = field(default_factory=list)
+    report_figures: tuple[str, ...] = ()
     start_from: dict[str, str] = field(default_factory=dict)
 
 
@@ -143,6 +145,7 @@ SUITES: dict[str, Suite] = {
             "equality at the end": lambda run: run["sampled"]["episode"]["equality"],
         },
         report=[m for m in _ECONOMY if "curriculum" not in m],
+        report_figures=("welfare", "tax_rates", "incomes_by_skill", "activity_by_skill", "snapshots"),
         start_from={m: _FREE_MARKET for m in _ECONOMY if "curriculum" in m},
     ),
 }

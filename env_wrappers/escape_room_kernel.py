@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from env_wrappers.compiled import compiled
+from env_wrappers.compiled import lean
 
 
-@compiled
+@lean
 def play(
     targets: np.ndarray,
     playing: np.ndarray,
@@ -56,7 +56,7 @@ def play(
     return True
 
 
-@compiled
+@lean
 def observe(positions: np.ndarray, observations: np.ndarray, state: np.ndarray) -> None:
     """One-hot positions: everybody's for the designer; each agent's own first, then the others', for agents.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from env_wrappers.compiled import compiled
+from env_wrappers.compiled import lean
 
 
-@compiled
+@lean
 def keep_books(
     action_types: np.ndarray,
     playing: np.ndarray,
