@@ -59,17 +59,22 @@ def _masked(logits: Tensor, masks: Tensor | None) -> Tensor:
     return logits if masks is None else torch.where(masks, logits, _MASKED)
 
 
-def _explored(log_probs: Tensor, masks: Tensor | None, epsilon: float) -> Tensor:
-    """Log-probabilities ``[..., A]`` of the mixture with the uniform distribution over legal actions."""
+def _log_probs(logits: Tensor, masks: Tensor | None, epsilon: float = 0.0) -> Tensor:
+    """Log-probabilities ``[..., A]`` of the mixture with the uniform distribution over legal actions.
+
+    Those of illegal actions are never asked for. They are 0 here, because torch's exp takes fifty times as long where
+    its result is no normal number.
+    """
+    log_probs = torch.log_softmax(_masked(logits, masks), dim=-1)
+    if masks is not None:
+        log_probs = torch.where(masks, log_probs, 0.0)
     if epsilon == 0.0:
         return log_probs
     if masks is None:
-        uniform: float | Tensor = 1.0 / log_probs.shape[-1]
-    else:
-        uniform = masks / masks.sum(-1, keepdim=True).clamp(min=1)
+        return torch.log((1 - epsilon) * torch.exp(log_probs) + epsilon / log_probs.shape[-1])
+    uniform = masks / masks.sum(-1, keepdim=True).clamp(min=1)
     mixture = (1 - epsilon) * torch.exp(log_probs) + epsilon * uniform
-    # Illegal actions have probability zero: their log is never asked for, but must not become NaN.
-    return torch.log(mixture if masks is None else torch.where(masks, mixture, 1.0))
+    return torch.log(torch.where(masks, mixture, 1.0))
 
 
 class Categorical:
@@ -90,7 +95,7 @@ class Categorical:
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Draws by the exponential race: ``argmax(p / e)``, one batched pass."""
-        log_probs = _explored(torch.log_softmax(_masked(outputs, masks), dim=-1), masks, epsilon)
+        log_probs = _log_probs(outputs, masks, epsilon)
         probs = torch.exp(log_probs)
         if masks is not None:
             probs = probs * masks
@@ -106,12 +111,12 @@ class Categorical:
         self, outputs: Tensor, free: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
     ) -> Tensor:
         """Of actions ``[...]``."""
-        log_probs = _explored(torch.log_softmax(_masked(outputs, masks), dim=-1), masks, epsilon)
+        log_probs = _log_probs(outputs, masks, epsilon)
         return log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
         """In nats."""
-        log_probs = torch.log_softmax(_masked(outputs, masks), dim=-1)
+        log_probs = _log_probs(outputs, masks)
         return -(torch.exp(log_probs) * log_probs).sum(-1)
 
 
