@@ -8,23 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from env_wrappers.gather_trade_build.twin import VectorGatherTradeBuild
+from env_wrappers import make_vec
 from env_wrappers.vector import VectorIncentiveEnv
 from rllib_metagrad.core.trajectory import Trajectory
 
 
-def play(
-    num_envs: int, rates: np.ndarray | None, seed: int, **config: Any
-) -> tuple[VectorGatherTradeBuild, Trajectory]:
+def play(num_envs: int, rates: np.ndarray | None, seed: int, **config: Any) -> tuple[Any, Trajectory]:
     """One episode of legal random actions in each economy.
 
     Args:
         num_envs: B.
-        rates: ``[periods, B, 7]``, or None for a tax that the environment sets.
+        rates: ``[periods, B, K]``, or None for a tax that the environment sets.
         seed: of environment and actions.
-        config: of the environment.
+        config: of the environment; by default the twin.
     """
-    env = VectorGatherTradeBuild(num_envs, **config)
+    env = make_vec("gather_trade_build", num_envs, **config)
     env.reset(seed)
     rng = np.random.default_rng(seed)
 

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from economies import record
+from economies import play
 
 import env_wrappers
-from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.mechanisms import make_mechanism
 from rllib_metagrad.mechanisms.taxes import BracketedTax
 
@@ -25,19 +24,6 @@ BUILD = {"Build": {"skill_dist": "pareto"}}
 SPACED = {"bracket_spacing": "linear", "n_brackets": 3, "top_bracket_cutoff": 30, "period": 7, "rate_max": 0.8}
 
 
-def played(num_envs: int, rates: np.ndarray | None, seed: int, **config: Any) -> tuple[Any, Trajectory]:
-    """An episode of legal random actions."""
-    env = env_wrappers.make_vec("gather_trade_build", num_envs, **config)
-    env.reset(seed)
-    rng = np.random.default_rng(seed)
-
-    def legal() -> np.ndarray:
-        masks = np.asarray(env.action_masks[0])
-        return np.asarray(np.argmax(rng.random(masks.shape) * masks, -1))
-
-    return env, record(env, legal, rates)
-
-
 def tax_of(env: Any) -> BracketedTax:
     made = make_mechanism(
         "bracketed_tax", len(env.possible_agents), env.num_action_types, {}, env.mechanism_facts, env.name
@@ -49,8 +35,8 @@ def tax_of(env: Any) -> BracketedTax:
 def test_what_the_original_tells_is_what_the_twin_tells() -> None:
     rates = np.random.default_rng(0).random((10, 3, 7))
     common = {"observations": "network", "rate_cap_annealing": [-1.0, 0.4]}
-    original, one = played(3, rates, 5, backend="foundation", **common)
-    twin, other = played(3, rates, 5, **common)
+    original, one = play(3, rates, 5, backend="foundation", **common)
+    twin, other = play(3, rates, 5, **common)
     assert dict(original.mechanism_facts) == dict(twin.mechanism_facts)
     assert twin.trades.sum() > 30
     assert one.context.keys() == other.context.keys()
@@ -99,7 +85,7 @@ def test_rewards_equal_the_originals(config: dict[str, Any], objective: str) -> 
     env = env_wrappers.make_vec("gather_trade_build", 4, backend="foundation", objective=objective, **config)
     brackets = len(env.mechanism_facts["bracket_cutoffs"])
     rates = np.random.default_rng(0).random((20, 4, brackets))
-    env, trajectory = played(4, rates, 2, backend="foundation", objective=objective, **config)
+    env, trajectory = play(4, rates, 2, backend="foundation", objective=objective, **config)
     mechanism = tax_of(env)
     assert trajectory.context["tax_day"].sum() >= 4
     assert (mechanism.incentives(trajectory.designer_output, trajectory) != 0).any()
@@ -115,8 +101,8 @@ def test_other_rates_change_the_planners_reward_as_the_original_would(kind: str)
     rng = np.random.default_rng(4)
     one, other = rng.random((2, 10, 3, 7))
     config = {"backend": "foundation", "objective": "planner", "scenario_config": {"planner_reward_type": kind}}
-    env, trajectory = played(3, one, 7, **config)
-    _, counterpart = played(3, other, 7, **config)
+    env, trajectory = play(3, one, 7, **config)
+    _, counterpart = play(3, other, 7, **config)
     predicted = tax_of(env).designer_rewards(counterpart.designer_output, trajectory)[9]
     torch.testing.assert_close(predicted, counterpart.designer_rewards[9], atol=1e-3, rtol=1e-5)
     assert (predicted - trajectory.designer_rewards[9]).abs().max() > 1e-3
