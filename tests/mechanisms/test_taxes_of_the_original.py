@@ -113,7 +113,16 @@ def test_no_tax_by_a_mechanism_where_coin_moves_after_taxes() -> None:
     env = env_wrappers.make_vec(
         "gather_trade_build", 1, backend="foundation", components=[BUILD, "Gather", tax, "WealthRedistribution"]
     )
+    assert env.context == {}
     with pytest.raises(
         ValueError, match="'bracketed_tax' does not fit gather_trade_build, which has no bracket_cutoffs"
     ):
         tax_of(env)
+
+
+def test_a_law_leaves_nothing_to_a_designer() -> None:
+    env = env_wrappers.make_vec("gather_trade_build", 1, backend="foundation", tax="us_federal")
+    assert env.mechanism_facts["reads_designer_output"] is False
+    assert env.context == {}
+    env.reset(0)
+    assert not env.designer_due.any()

@@ -140,8 +140,8 @@ class FoundationEnv(IncentiveEnv):
         self._planner_action: Any = None
         self._rewards: dict[str, float] = {}
         self.mechanism_facts = mechanism_facts(config, self.original, self.action_type_names)
-        knows_taxes = "bracket_cutoffs" in self.mechanism_facts
-        self._tax_days = TaxDays(self.mechanism_facts, self.original) if knows_taxes else None
+        reads = self.mechanism_facts.get("reads_designer_output")
+        self._tax_days = TaxDays(self.mechanism_facts, self.original) if reads else None
         self._planner_reward = self._welfare = 0.0
         self._sums, self._start_coin = Sums(), self._coin()
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from env_wrappers.gather_trade_build.foundation.config import ONE_STEP, FoundationConfig
-from env_wrappers.gather_trade_build.foundation.taxes import EXTERNAL_TAX
+from env_wrappers.gather_trade_build.foundation.taxes import EXTERNAL_TAX, PACKAGE_TAX
 
 
 def mechanism_facts(config: FoundationConfig, original: Any, types: tuple[str, ...]) -> dict[str, Any]:
@@ -23,11 +23,11 @@ def mechanism_facts(config: FoundationConfig, original: Any, types: tuple[str, .
     """
     facts: dict[str, Any] = {"house_action_type": types.index("Build")} if "Build" in types else {}
     components = list(original.components)
-    if config.tax is None or components[-1].name != EXTERNAL_TAX:
+    if config.tax is None or components[-1].name not in (EXTERNAL_TAX, PACKAGE_TAX):
         return facts
     linear = getattr(original, "agent_reward_type", "") == "coin_minus_labor_cost"
     return facts | {
-        "reads_designer_output": True,
+        "reads_designer_output": config.tax == "external",
         "bracket_cutoffs": tuple(float(cutoff) for cutoff in components[-1].bracket_cutoffs),
         "isoelastic_eta": 0.0 if linear else float(original.isoelastic_eta),
         "energy_cost": float(original.labor_cost if config.scenario == ONE_STEP else original.energy_cost),
@@ -48,7 +48,7 @@ class TaxDays:
     """Keeps what mechanisms need of each step.
 
     Args:
-        facts: of :func:`mechanism_facts`, with those of taxes.
+        facts: of :func:`mechanism_facts`, of an economy that reads the designer's output.
         original: the package's environment.
     """
 
