@@ -109,6 +109,18 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
                 parts[agent] = everything if given is None else given[:, position]
         masks[:, 0] = np.concatenate(parts, axis=1)
 
+    def end_schedules(self) -> None:
+        """See the base class."""
+        self.inner.end_schedules()
+
+    def get_experience(self) -> list[Any]:
+        """See the base class."""
+        return self.inner.get_experience()
+
+    def set_experience(self, experience: Sequence[Any]) -> None:
+        """See the base class."""
+        self.inner.set_experience(experience)
+
     def get_state(self) -> dict[str, Any]:
         """See the base class."""
         return self.inner.get_state()

@@ -64,6 +64,14 @@ class IncentiveEnv(ParallelEnv):
         """Takes the designer's output ``[U]`` for the next step; called before it where :meth:`designer_due`."""
         raise NotImplementedError
 
+    def get_experience(self) -> Any:
+        """What is kept from episode to episode, see :class:`env_wrappers.vector.VectorIncentiveEnv`; None: nothing."""
+        return None
+
+    def set_experience(self, experience: Any) -> None:
+        """Inverse of :meth:`get_experience`, of this or another environment; not called with None."""
+        raise NotImplementedError
+
     def end_schedules(self) -> None:
         """See :class:`env_wrappers.vector.VectorIncentiveEnv`."""
 

@@ -150,6 +150,20 @@ class VectorIncentiveEnv(ABC):
     def end_schedules(self) -> None:  # noqa: B027 - optional: most have none
         """Puts what changes with the number of finished episodes (annealed caps) at its end, for evaluation."""
 
+    def get_experience(self) -> list[Any]:
+        """What every copy keeps from episode to episode: counts that schedules go by, incomes that a formula knows.
+
+        Returns:
+            A picklable object a copy, or nothing where nothing is kept.
+        """
+        return []
+
+    def set_experience(self, experience: Sequence[Any]) -> None:  # noqa: B027 - optional: most have none
+        """Inverse of :meth:`get_experience`, also of another number E of copies: copy b gets that of copy b % E.
+
+        It counts from the next reset on.
+        """
+
     def get_state(self) -> dict[str, Any]:
         """All that exact resume needs."""
         raise NotImplementedError(f"{self.name} cannot be saved in the middle of an episode")

@@ -105,7 +105,8 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
     # -- construction -----------------------------------------------------------------------------------
 
     def make_env(self) -> None:
-        """(Re-)creates the environments; unfinished episodes are lost."""
+        """(Re-)creates the environments; unfinished episodes are lost, what finished ones taught is not."""
+        kept = [] if self.env is None else self.env.get_experience()
         if self.env is not None:
             self.env.close()
         num_envs = self.config.num_envs_per_env_runner
@@ -113,6 +114,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         if self.worker_index == 0 and self.num_workers > 0:
             num_envs = 1
         self.env = build_env(self.config, num_envs, self._env_creator, self.worker_index)
+        self.env.set_experience(kept)
         if self.config.in_evaluation:
             self.env.end_schedules()
         self._call_back("on_environment_created", env=self.env, env_context=self.config.env_config)
@@ -337,6 +339,18 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         for name, values in totals.metrics.items():
             log(("episode", *name.split("/")), values.mean(), reduce="mean")
         return self.metrics.reduce()
+
+    def take_experience(self, experience: dict[int, list[Any]]) -> None:
+        """Environments go on with what those of the runner of the same index kept from episode to episode.
+
+        In evaluation those of all runners are taken, and schedules are over whatever they were.
+        """
+        assert self.env is not None
+        if self.config.in_evaluation:
+            self.env.set_experience([kept for of_runner in experience.values() for kept in of_runner])
+            self.env.end_schedules()
+        else:
+            self.env.set_experience(experience.get(self.worker_index, []))
 
     # -- state ------------------------------------------------------------------------------------------
 

@@ -118,6 +118,7 @@ def _make_runner(
         components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
     )
     runner.set_state(state[COMPONENT_LEARNER])
+    runner.take_experience(algorithm.experience())
     return runner
 
 

@@ -193,6 +193,22 @@ class IncentiveDesign(Algorithm):
             train_results = {k: v for k, v in train_results.items() if k != EVALUATION_RESULTS}
         return super()._compile_iteration_results(train_results=train_results, eval_results=eval_results)
 
+    def experience(self) -> dict[int, list[Any]]:
+        """By runner, what its environments keep from episode to episode: see ``VectorIncentiveEnv.get_experience``."""
+        local = self.config.num_env_runners == 0
+        kept = self.env_runner_group.foreach_env_runner(
+            lambda runner: (runner.worker_index, runner.env.get_experience()),
+            local_env_runner=local,
+            timeout_seconds=self.config.sample_timeout_s,
+        )
+        return {index: of_runner for index, of_runner in kept if of_runner}
+
+    def _before_evaluate(self) -> None:
+        """Called by RLlib. Environments of evaluation know what those of training have come to know."""
+        super()._before_evaluate()
+        if self.eval_env_runner_group is not None and (known := self.experience()):
+            self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.take_experience(known))
+
     # -- state ------------------------------------------------------------------------------------------
 
     def save_to_path(self, path: Any = None, *, filesystem: Any = None, **kwargs: Any) -> str:
@@ -224,6 +240,7 @@ class IncentiveDesign(Algorithm):
         state["incentive_design"] = {
             "env_steps_sampled": self._env_steps_sampled,
             "weights_seq_no": self._weights_seq_no,
+            "experience": self.experience(),
         }
         return state
 
@@ -233,3 +250,5 @@ class IncentiveDesign(Algorithm):
         if "incentive_design" in state:
             self._env_steps_sampled = state["incentive_design"]["env_steps_sampled"]
             self._weights_seq_no = state["incentive_design"]["weights_seq_no"]
+            if known := state["incentive_design"].get("experience"):
+                self.env_runner_group.foreach_env_runner(lambda runner: runner.take_experience(known))

@@ -16,6 +16,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_metagrad.algorithms import IncentiveDesign, get_config_class
+from rllib_metagrad.evaluation import _make_runner
 
 pytestmark = pytest.mark.integration
 
@@ -183,3 +184,31 @@ def test_design_on_the_original_is_as_on_the_twin() -> None:
     np.testing.assert_allclose(returns[0], returns[1], rtol=1e-5)
     assert np.abs(designers[0]).max() > 1e-3
     np.testing.assert_allclose(designers[0], designers[1], atol=1e-4)
+
+
+@pytest.mark.usefixtures("ray_session")
+def test_evaluations_know_the_incomes_that_training_has_seen(tmp_path: Path) -> None:
+    """Saez' rates are random before there are 500 incomes: here 40 an episode."""
+    tax = {"PeriodicBracketTax": {"period": 2}}
+    build = {"Build": {"skill_dist": "pareto", "payment_max_skill_multiplier": 3}}
+    economy = {"tax": "saez", "components": [build, "ContinuousDoubleAuction", "Gather", tax]}
+    algorithm = make(
+        "FixedIncentive", economy, evaluation_interval=2, evaluation_duration=4, num_updates_per_iteration=7
+    )
+    for _ in range(2):
+        algorithm.train()
+    known = algorithm.experience()[0]
+    assert [one["episodes"] for one in known] == [14] * 4
+    evaluated = algorithm.eval_env_runner_group.local_env_runner.env.get_experience()
+    for mine, theirs in zip(evaluated, known, strict=True):
+        np.testing.assert_array_equal(mine["incomes"][:460], theirs["incomes"][40:])
+    runner = _make_runner(algorithm, 6, 0, False, {})
+    for b, mine in enumerate(runner.env.get_experience()):
+        np.testing.assert_array_equal(mine["incomes"], known[b % 4]["incomes"])
+    algorithm.save_to_path(tmp_path / "saez")
+    algorithm.stop()
+    restored = IncentiveDesign.from_checkpoint(tmp_path / "saez")
+    for mine, theirs in zip(restored.experience()[0], known, strict=True):
+        np.testing.assert_array_equal(mine["incomes"], theirs["incomes"])
+        assert mine["episodes"] == theirs["episodes"]
+    restored.stop()

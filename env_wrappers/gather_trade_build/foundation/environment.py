@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from env_wrappers.gather_trade_build.foundation import package
+from env_wrappers.gather_trade_build.foundation import experience, package
 from env_wrappers.gather_trade_build.foundation.accounts import Sums, accounts
 from env_wrappers.gather_trade_build.foundation.actions import Actions, action_space
 from env_wrappers.gather_trade_build.foundation.config import COVID, NAME, PAPER_SCENARIO, check_config
@@ -309,6 +309,14 @@ class FoundationEnv(IncentiveEnv):
         if self._tax_days is None:
             return {}
         return self._tax_days.context(np.array([self._rewards.get(agent, 0.0) for agent in self.possible_agents]))
+
+    def get_experience(self) -> dict[str, Any]:
+        """Finished episodes, warm-up of energy, and what Saez' formula knows."""
+        return experience.read(self.original, self._tax)
+
+    def set_experience(self, kept: dict[str, Any]) -> None:
+        """See the base class."""
+        experience.write(kept, self.original, self._tax)
 
     def end_schedules(self) -> None:
         """No cap on rates any more, and energy at its full cost, from the next reset on."""

@@ -21,11 +21,18 @@ def write_rates(rules: Rules, game: Game, playing: np.ndarray, elasticity: float
         weights: one of WEIGHTS.
     """
     for b in np.flatnonzero(playing & (game.day == 1) & (game.num_seen >= SAEZ_INCOMES)):
-        first = game.num_seen[b] % SAEZ_INCOMES
-        incomes, rates = np.concatenate([game.seen[b, first:], game.seen[b, :first]]).T
-        game.elasticity[b] = estimate_elasticity(incomes, rates, float(game.elasticity[b]))
+        seen, rates = incomes(game, int(b)).T
+        game.elasticity[b] = estimate_elasticity(seen, rates, float(game.elasticity[b]))
         used = float(game.elasticity[b]) if elasticity is None else elasticity
-        game.wanted[b] = bracket_rates(incomes, rules.cutoffs, rules.sizes, used, weights)
+        game.wanted[b] = bracket_rates(seen, rules.cutoffs, rules.sizes, used, weights)
+
+
+def incomes(game: Game, b: int) -> np.ndarray:
+    """Incomes of copy b and their marginal rates, the last 500 and the oldest first: ``[K, 2]``."""
+    if game.num_seen[b] <= SAEZ_INCOMES:
+        return game.seen[b, : game.num_seen[b]].copy()
+    first = game.num_seen[b] % SAEZ_INCOMES
+    return np.concatenate([game.seen[b, first:], game.seen[b, :first]])
 
 
 def estimate_elasticity(incomes: np.ndarray, rates: np.ndarray, previous: float) -> float:

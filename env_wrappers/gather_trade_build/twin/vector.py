@@ -241,6 +241,30 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         allowed &= (game.day == 1)[:, None]
         return np.tile(np.insert(allowed, 0, True, axis=1), (1, len(self.bracket_cutoffs)))
 
+    def get_experience(self) -> list[dict[str, Any]]:
+        """Finished episodes, and what Saez' formula knows; in the words of foundation/experience.py."""
+        return [
+            {
+                "episodes": int(self._game.episodes[b]),
+                "incomes": saez.incomes(self._game, b),
+                "elasticity": float(self._game.elasticity[b]),
+                "mean_rates": self._game.average_rates[b].copy(),
+            }
+            for b in range(self.num_envs)
+        ]
+
+    def set_experience(self, experience: Sequence[Any]) -> None:
+        """See the base class."""
+        game = self._game
+        for b in range(self.num_envs if experience else 0):
+            kept = experience[b % len(experience)]
+            game.episodes[b] = kept["episodes"]
+            if self._rules.saez and "incomes" in kept:
+                game.num_seen[b] = len(kept["incomes"])
+                game.seen[b, : len(kept["incomes"])] = kept["incomes"]
+                game.elasticity[b] = kept["elasticity"]
+                game.average_rates[b] = kept["mean_rates"]
+
     def end_schedules(self) -> None:
         """No cap on rates any more."""
         if self.config.annealing is not None:
