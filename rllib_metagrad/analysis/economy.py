@@ -79,7 +79,8 @@ def tax_rates(groups: Sequence[Group]) -> Figure | None:
     if not shown:
         return None
     shown, note = _best(shown, 2 * MAX_COLUMNS)
-    columns = min(MAX_COLUMNS, len(shown))
+    # The names of seven brackets need the width that three columns leave.
+    columns = 2 if len(shown) == 4 else min(3, len(shown))
     figure, axes = style.panels(-(-len(shown) // columns), columns, width=4.2, share_y=True)
     seeds = sorted({_seed(trial) for group in shown for trial in group.trials}, key=natural)
     colours = dict(zip(seeds, style.many_colours(len(seeds)), strict=True))
