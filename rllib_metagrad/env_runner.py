@@ -343,14 +343,15 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
     def take_experience(self, experience: dict[int, list[Any]]) -> None:
         """Environments go on with what those of the runner of the same index kept from episode to episode.
 
-        In evaluation those of all runners are taken, and schedules are over whatever they were.
+        In evaluation, and where there was no such runner, those of all are taken. In evaluation schedules are over
+        whatever they were.
         """
         assert self.env is not None
+        everybodys = [kept for of_runner in experience.values() for kept in of_runner]
+        own = None if self.config.in_evaluation else experience.get(self.worker_index)
+        self.env.set_experience(everybodys if own is None else own)
         if self.config.in_evaluation:
-            self.env.set_experience([kept for of_runner in experience.values() for kept in of_runner])
             self.env.end_schedules()
-        else:
-            self.env.set_experience(experience.get(self.worker_index, []))
 
     # -- state ------------------------------------------------------------------------------------------
 

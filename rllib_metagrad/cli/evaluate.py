@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import pickle
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +16,13 @@ from rllib_metagrad.cli.errors import BadInputError, RunFailedError, one_line
 from rllib_metagrad.cli.yaml_loader import load_mapping
 
 _MAX_ROWS = 60
+_IN_ONE_PROCESS = {
+    "num_env_runners": 0,
+    "evaluation_num_env_runners": 0,
+    "evaluation_interval": None,
+    "num_learners": 0,
+    "num_gpus_per_learner": 0,
+}
 
 
 def evaluate(
@@ -62,13 +70,11 @@ def evaluate(
 def _evaluate(
     folder: pathlib.Path, episodes: int, render: str | None, seed: int, greedy: bool, changes: dict[str, Any]
 ) -> dict[str, Any]:
-    from ray.rllib.algorithms.algorithm import Algorithm
-
     from rllib_metagrad.algorithms import IncentiveDesign
     from rllib_metagrad.evaluation import evaluate as run
 
     try:
-        algorithm = Algorithm.from_checkpoint(str(folder))
+        algorithm = _load(folder)
     except Exception as error:  # anything can be wrong in a folder that someone hands us
         raise RunFailedError(f"{folder}: cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
     try:
@@ -82,6 +88,15 @@ def _evaluate(
         raise RunFailedError(f"{folder}: {one_line(error)}") from error
     finally:
         algorithm.stop()
+
+
+def _load(folder: pathlib.Path) -> Any:
+    """The checkpoint's algorithm in this process alone, whatever cluster it was trained on: nothing waits for CPUs."""
+    from ray.rllib.algorithms.algorithm import Algorithm
+
+    with (folder / "class_and_ctor_args.pkl").open("rb") as file:
+        (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
+    return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})
 
 
 def _plain(value: Any) -> Any:

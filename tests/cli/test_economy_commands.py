@@ -76,3 +76,14 @@ def test_train_evaluate_report(tmp_path: Path) -> None:
 
     figures = [Path(line).stem for line in rllib(tmp_path, "report", "results/economy").splitlines()[:-1]]
     assert {"welfare", "tax_rates", "incomes_by_skill", "activity_by_skill", "snapshots"} <= set(figures)
+
+
+@pytest.mark.integration
+def test_what_a_cluster_trained_is_evaluated_in_one_process(tmp_path: Path) -> None:
+    """It would wait for CPUs for ever where there are fewer than the run had."""
+    (tmp_path / "economy.yaml").write_text(YAML)
+    actors = {"num_env_runners": 2, "evaluation_num_env_runners": 2, "num_learners": 2}
+    changes = ["--override", "--config", json.dumps(actors), "--stop", '{"training_iteration": 1}']
+    rllib(tmp_path, "train", "file", "economy.yaml", *changes, "--ray-num-cpus", "8")
+    out = rllib(tmp_path, "evaluate", "results/economy", "--episodes", "2")
+    assert json.loads(out.splitlines()[-1])["episode"]["tax_rate/9.7"] == pytest.approx(0.12)
