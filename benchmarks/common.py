@@ -64,7 +64,7 @@ def build(config: IncentiveDesignConfig) -> IncentiveDesign:
 
 
 class RunLog:
-    """Writes results as `rllib train` does, so that `rllib report` reads the folder."""
+    """Writes results as `rllib train` does, by Tune's own encoder, so that `rllib report` reads the folder."""
 
     def __init__(self, folder: Path, config: IncentiveDesignConfig) -> None:
         folder.mkdir(parents=True, exist_ok=True)

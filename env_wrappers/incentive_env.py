@@ -62,7 +62,7 @@ class IncentiveEnv(ParallelEnv):
 
     def set_designer_output(self, output: np.ndarray) -> None:
         """Takes the designer's output ``[U]`` for the next step; called before it where :meth:`designer_due`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has designer_due() but no set_designer_output(); add it")
 
     def get_experience(self) -> Any:
         """What is kept from episode to episode, see :class:`env_wrappers.vector.VectorIncentiveEnv`; None: nothing."""
@@ -70,7 +70,7 @@ class IncentiveEnv(ParallelEnv):
 
     def set_experience(self, experience: Any) -> None:
         """Inverse of :meth:`get_experience`, of this or another environment; not called with None."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has get_experience() but no set_experience(); add it")
 
     def end_schedules(self) -> None:
         """See :class:`env_wrappers.vector.VectorIncentiveEnv`."""

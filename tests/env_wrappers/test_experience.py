@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any
 
 import numpy as np
 import pytest
+from foundation_play import needs_package
 
 from env_wrappers import make_vec
 from env_wrappers.vector import VectorIncentiveEnv
@@ -21,9 +21,6 @@ BRISK: dict[str, Any] = {
         {"PeriodicBracketTax": {"period": 2}},
     ],
 }
-needs_package = pytest.mark.skipif(
-    importlib.util.find_spec("ai_economist") is None, reason="ai-economist is not installed"
-)
 
 
 def episode(env: VectorIncentiveEnv, seed: int) -> dict[str, np.ndarray]:

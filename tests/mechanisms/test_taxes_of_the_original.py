@@ -23,6 +23,17 @@ SMALL_WORLD = {"world_size": [15, 15], "starting_agent_coin": 20, "energy_warmup
 BUILD = {"Build": {"skill_dist": "pareto"}}
 SPACED = {"bracket_spacing": "linear", "n_brackets": 3, "top_bracket_cutoff": 30, "period": 7, "rate_max": 0.8}
 
+GAMES: dict[str, dict[str, Any]] = {
+    **{
+        scenario: {"scenario": f"{scenario}/simple_wood_and_stone", "scenario_config": SMALL_WORLD}
+        for scenario in ("quadrant", "uniform", "multi_zone")
+    },
+    "split_layout": {"scenario": "split_layout/simple_wood_and_stone", "scenario_config": {"starting_agent_coin": 20}},
+    "other brackets": {"components": [BUILD, "Gather", {"PeriodicBracketTax": SPACED}]},
+    "one step": {**ONE_STEP, "scenario_config": {"agent_reward_type": "isoelastic_coin_minus_labor"}},
+    "one step, linear": {**ONE_STEP, "scenario_config": {"agent_reward_type": "coin_minus_labor_cost"}},
+}
+
 
 def tax_of(env: Any) -> BracketedTax:
     made = make_mechanism(
@@ -70,16 +81,7 @@ def test_observations_for_networks_are_the_twins() -> None:
         assert np.array_equal(original.was_reset, twin.was_reset), step
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        {"scenario": "quadrant/simple_wood_and_stone", "scenario_config": SMALL_WORLD},
-        {"components": [BUILD, "Gather", {"PeriodicBracketTax": SPACED}]},
-        {**ONE_STEP, "scenario_config": {"agent_reward_type": "isoelastic_coin_minus_labor"}},
-        {**ONE_STEP, "scenario_config": {"agent_reward_type": "coin_minus_labor_cost"}},
-    ],
-    ids=["another scenario", "other brackets", "one step", "one step, linear in coin"],
-)
+@pytest.mark.parametrize("config", GAMES.values(), ids=GAMES)
 @pytest.mark.parametrize("objective", ["welfare", "planner"])
 def test_rewards_equal_the_originals(config: dict[str, Any], objective: str) -> None:
     env = env_wrappers.make_vec("gather_trade_build", 4, backend="foundation", objective=objective, **config)
@@ -93,6 +95,23 @@ def test_rewards_equal_the_originals(config: dict[str, Any], objective: str) -> 
     torch.testing.assert_close(rewards, trajectory.rewards, atol=2e-4, rtol=1e-5)
     welfare = mechanism.designer_rewards(trajectory.designer_output, trajectory)
     torch.testing.assert_close(welfare, trajectory.designer_rewards, atol=2e-3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("config", GAMES.values(), ids=GAMES)
+def test_other_rates_change_rewards_as_the_original_would(config: dict[str, Any]) -> None:
+    """On the first day that a copy has incomes to tax: up to then rates have moved nothing. Utility has to be right."""
+    rng = np.random.default_rng(4)
+    facts = env_wrappers.make_vec("gather_trade_build", 1, backend="foundation", **config).mechanism_facts
+    one, other = rng.random((2, 20, 4, len(facts["bracket_cutoffs"])))
+    env, trajectory = play(4, one, 7, backend="foundation", **config)
+    _, counterpart = play(4, other, 7, backend="foundation", **config)
+    mechanism = tax_of(env)
+    moved = (mechanism.incentives(trajectory.designer_output, trajectory) != 0).any(-1)
+    copies = torch.arange(4)[moved.any(0)]
+    first = (moved.long().argmax(0)[copies], copies)
+    predicted = mechanism.rewards(counterpart.designer_output, trajectory)[first]
+    torch.testing.assert_close(predicted, counterpart.rewards[first], atol=2e-4, rtol=1e-5)
+    assert (predicted - trajectory.rewards[first]).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["coin_eq_times_productivity", "inv_income_weighted_utility"])

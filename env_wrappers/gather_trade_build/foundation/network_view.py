@@ -16,7 +16,7 @@ _SCALES = (
     ("price_history-Stone", 10.0),
     ("price_history-Wood", 10.0),
 )
-_MAP, _OWNERS_AND_AGENTS, _FLAT, _TIME = "world-map", "world-idx_map", "flat", "time"
+_MAP, _OWNERS_AND_AGENTS, _FLAT = "world-map", "world-idx_map", "flat"
 
 
 class NetworkView:
