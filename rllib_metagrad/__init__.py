@@ -1,40 +1,31 @@
 """Adaptive incentive design on RLlib: a designer learns payoffs for agents that keep learning.
 
-Importing the package registers its algorithms (``MetaGrad``, ``DualRL``, ``AMD``, ``FixedIncentive``,
-``Centralized``) and environments (``escape_room``, ``matrix_game``, ``pettingzoo``) with Ray.
+Importing the package tells Ray its algorithms (``MetaGrad``, ``DualRL``, ``AMD``, ``FixedIncentive``,
+``Centralized``) and environments (``escape_room``, ``cleanup``, ``gather_trade_build``, ...) by name, and imports
+neither Ray nor torch itself: ``rllib_metagrad.core`` and ``rllib_metagrad.settings`` stand alone.
 """
 
 from __future__ import annotations
 
-from ray.tune.registry import register_env, register_trainable
+from typing import TYPE_CHECKING, Any
 
-import env_wrappers
-from rllib_metagrad.algorithms import (
-    ALGORITHMS,
-    AMD,
-    AMDConfig,
-    Centralized,
-    CentralizedConfig,
-    DualRL,
-    DualRLConfig,
-    FixedIncentive,
-    FixedIncentiveConfig,
-    MetaGrad,
-    MetaGradConfig,
-)
+from rllib_metagrad.registration import register, register_when_ray_is_there
+
+if TYPE_CHECKING:
+    from rllib_metagrad.algorithms import (
+        AMD,
+        AMDConfig,
+        Centralized,
+        CentralizedConfig,
+        DualRL,
+        DualRLConfig,
+        FixedIncentive,
+        FixedIncentiveConfig,
+        MetaGrad,
+        MetaGradConfig,
+    )
 
 __version__ = "0.1.0"
-
-
-def register() -> None:
-    """Registers algorithms and environments with Ray; again after ``ray.shutdown()``, which forgets them."""
-    for name, algorithm in ALGORITHMS.items():
-        register_trainable(name, algorithm)
-    for env in env_wrappers.names():
-        register_env(env, lambda config, env=env: env_wrappers.make(env, **config))
-
-
-register()
 
 __all__ = [
     "AMD",
@@ -49,3 +40,19 @@ __all__ = [
     "MetaGradConfig",
     "register",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The algorithms and their configs, imported when first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rllib_metagrad import algorithms
+
+    return getattr(algorithms, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_when_ray_is_there()

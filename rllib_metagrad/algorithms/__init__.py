@@ -14,6 +14,7 @@ from rllib_metagrad.algorithms.baselines import (
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.algorithms.config_rules import unknown
 from rllib_metagrad.algorithms.meta_grad import AMD, AMDConfig, MetaGrad, MetaGradConfig
+from rllib_metagrad.registration import register
 
 ALGORITHMS: dict[str, type[IncentiveDesign]] = {
     "MetaGrad": MetaGrad,
@@ -51,3 +52,5 @@ __all__ = [
     "MetaGradConfig",
     "get_config_class",
 ]
+
+register()

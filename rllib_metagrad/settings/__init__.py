@@ -1,0 +1,38 @@
+"""Settings of agents, designers, methods and networks: the ground floor, which imports nothing of the house."""
+
+from rllib_metagrad.settings.agents import AgentSettings, OptimizerSettings
+from rllib_metagrad.settings.base import Scheduled, SettingError, Settings, nearest, setting
+from rllib_metagrad.settings.designer import (
+    DesignerSettings,
+    IncentiveFunctionSettings,
+    LearningDesignerSettings,
+    StochasticDesignerSettings,
+)
+from rllib_metagrad.settings.incentives import (
+    FixedIncentiveSettings,
+    IncentiveSettings,
+    LookingThroughSettings,
+    MetaGradSettings,
+)
+from rllib_metagrad.settings.networks import NetworkSettings
+from rllib_metagrad.settings.schedule import Schedule
+
+__all__ = [
+    "AgentSettings",
+    "DesignerSettings",
+    "FixedIncentiveSettings",
+    "IncentiveFunctionSettings",
+    "IncentiveSettings",
+    "LearningDesignerSettings",
+    "LookingThroughSettings",
+    "MetaGradSettings",
+    "NetworkSettings",
+    "OptimizerSettings",
+    "Schedule",
+    "Scheduled",
+    "SettingError",
+    "Settings",
+    "StochasticDesignerSettings",
+    "nearest",
+    "setting",
+]

@@ -1,0 +1,104 @@
+"""The incentive designer: what it is and how it learns."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from rllib_metagrad.settings.agents import Betas
+from rllib_metagrad.settings.base import Numbers, Scheduled, SettingError, Settings, setting
+from rllib_metagrad.settings.networks import NetworkSettings
+
+DesignerLoss = Literal["reinforce", "ppo"]
+Baseline = Literal["none", "mean", "critic"]
+
+
+class DesignerSettings(Settings):
+    """Any designer (keys ``designer_*``); one that nobody trains has nothing else."""
+
+    PREFIX = "designer_"
+    OWNER = "the designer"
+
+    network: NetworkSettings = setting(
+        NetworkSettings(hiddens=(64, 16)), "see the table of networks; without `critic_lstm`"
+    )
+
+    @model_validator(mode="after")
+    def _check_networks(self) -> Self:
+        for name in ("network", "critic_network"):
+            network = getattr(self, name, None)
+            if network is not None and network.critic_lstm is not None:
+                key = f"{self.key_of(name)}.critic_lstm"
+                raise SettingError(key, "has no meaning: only agents' critics have a memory; leave it out")
+        return self
+
+
+class LearningDesignerSettings(DesignerSettings):
+    """A designer with an objective R^ID: its optimizer, its advantages, its critic."""
+
+    loss: DesignerLoss = setting("reinforce", "`reinforce`, or `ppo`: eq. (5)")
+    lr: Scheduled = setting(1e-3, "learning rate of Adam", ge=0)
+    reward_scale: float = setting(
+        1.0, "factor on R^ID in the designer's update, so that the critic's targets are not large", gt=0
+    )
+    betas: Betas = setting((0.9, 0.999), "Adam's")
+    eps: float = setting(1e-8, "Adam's", gt=0)
+    grad_clip: float | None = setting(None, "global norm of its gradient at most; null for no clipping", gt=0)
+    num_epochs: int = setting(1, "designer steps on one trajectory", ge=1)
+    clip_param: float = setting(0.2, "epsilon of eq. (5)", gt=0)
+    gamma: float | None = setting(None, "discount of A^ID; null for `gamma`", ge=0, le=1)
+    lambda_: float = setting(0.95, "lambda of A^ID", ge=0, le=1)
+    normalize_advantages: bool = setting(False, "centre and scale A^ID over the batch")
+    baseline: Baseline = setting("mean", "`none`, `mean` (of each time step over the batch) or `critic` (V_phi)")
+    critic_lr: Scheduled = setting(1e-3, "learning rate of V_phi", ge=0)
+    target_tau: float | None = setting(
+        None,
+        "share of the new parameters in the moving average that V_phi's targets come from; null for none",
+        gt=0,
+        le=1,
+    )
+    critic_network: NetworkSettings | None = setting(None, "of V_phi; null for `designer_network`'s shape")
+
+    @property
+    def value_network(self) -> NetworkSettings | None:
+        """Shape of V_phi; None without a critic."""
+        if self.baseline != "critic":
+            return None
+        return self.network if self.critic_network is None else self.critic_network
+
+
+class IncentiveFunctionSettings(LearningDesignerSettings):
+    """An incentive function that is trained through the agents' update: MetaGrad's and AMD's."""
+
+    cost: Literal["realized", "outputs"] = setting(
+        "realized", "psi: incentives really paid (`realized`) or all outputs (`outputs`)"
+    )
+    cost_coeff: Scheduled = setting(1.0, "weight of psi (AMD: 4.24e-4)", ge=0)
+    cost_lr: Scheduled | None = setting(
+        None, "learning rate of an optimizer of its own for psi; null for one common step", ge=0
+    )
+    output_bias: float = setting(0.0, "added to raw outputs, to start with small or large incentives", ge=-1e6)
+    interval: int = setting(
+        1, "the designer looks through every so many-th of the agents' updates; its critic learns from all", ge=1
+    )
+    direct_coeff: Scheduled = setting(
+        0.0,
+        "weight of the direct effect of outputs on R^ID at fixed actions, see docs/gather_trade_build.md and "
+        "docs/one_step_economy.md; the paper has none",
+        ge=0,
+    )
+
+
+class StochasticDesignerSettings(LearningDesignerSettings):
+    """A designer that is itself an RL policy: dual-RL's."""
+
+    network: NetworkSettings = setting(
+        NetworkSettings(hiddens=(64, 32)), "see the table of networks; without `critic_lstm`"
+    )
+    levels: Numbers | None = setting(
+        (0.0, 1.1), "incentive levels to choose from; null for continuous incentives, one for each agent"
+    )
+    factorized: bool = setting(False, "one choice for each output instead of one joint choice")
+    std: float = setting(1.0, "standard deviation of continuous incentives before squashing", gt=0)
+    entropy_coeff: Scheduled = setting(0.01, "weight of the entropy bonus of the designer's own policy", ge=0)

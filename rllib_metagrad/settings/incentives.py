@@ -1,0 +1,73 @@
+"""Keys without a prefix: of the mechanism, of sampling and updates, and of each method."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from rllib_metagrad.settings.base import Numbers, Settings, setting
+
+
+class IncentiveSettings(Settings):
+    """What every algorithm has."""
+
+    num_updates_per_iteration: int = setting(
+        1, "updates of designer and agents in one `train()`; RLlib's bookkeeping is paid once", ge=1
+    )
+    torch_num_threads: int = setting(1, "torch threads in each process", ge=1)
+    parameter_sharing: bool = setting(
+        False, "one policy for all agents; else each agent its own (unless `policies` says more)"
+    )
+    centralized: bool = setting(False, "one policy acts for all agents and earns R^ID")
+    greedy_evaluation: bool = setting(False, "evaluate by modes instead of sampling")
+    bootstrap_truncated: bool = setting(
+        True,
+        "where a time limit cuts an episode, critics estimate what would have followed; false: the episode's return "
+        "ends there, as in a game of fixed length",
+    )
+    mechanism: str | None = setting(
+        None,
+        "how outputs pay agents: `action_incentives` (one for each action type), `agent_incentives` (one for each "
+        "agent); in economies also `bracketed_tax`, `linear_tax`, in Gather-Trade-Build `house_subsidy` "
+        "(docs/gather_trade_build.md); null: by algorithm",
+    )
+    mechanism_config: dict[str, Any] = setting(
+        {},
+        "its arguments: `scale` (2.0; of a tax 1.0), `squash`: `sigmoid` (the paper's) or `softsign`; "
+        "`house_subsidy`: `financed` (true)",
+    )
+    agents_checkpoint: str | None = setting(
+        None,
+        "folder of a checkpoint, of any of the algorithms, whose policies agents start with; optimizers and the "
+        "designer start afresh",
+    )
+    nan_policy: Literal["error", "skip"] = setting(
+        "error", "NaN or infinity in an update: `error` (batch saved, stop) or `skip` (counted)"
+    )
+
+
+class LookingThroughSettings(IncentiveSettings):
+    """Of designers that differentiate the agents' update: AMD."""
+
+    meta_gradient: Literal["mixed", "unrolled"] = setting(
+        "mixed", "how the agents' update is differentiated: `mixed` or `unrolled`; equal results"
+    )
+
+
+class MetaGradSettings(LookingThroughSettings):
+    """Of MetaGrad."""
+
+    pipelined: bool = setting(True, "one trajectory serves as validation and as training data")
+    agent_model: Literal["oracle", "cloned"] = setting(
+        "oracle", "`cloned` looks through surrogates fitted to the agents' actions"
+    )
+    cloning_lr: float = setting(1e-2, "learning rate of the behavioral cloning", gt=0)
+    cloning_steps: int = setting(10, "steps of the behavioral cloning after each update", ge=1)
+    cloning_grad_clip: float | None = setting(
+        1.0, "global norm of the surrogates' replicated gradient; null for no clipping", gt=0
+    )
+
+
+class FixedIncentiveSettings(IncentiveSettings):
+    """Of FixedIncentive and Centralized."""
+
+    fixed_incentives: Numbers | None = setting(None, "one value for each output; null for none at all")
