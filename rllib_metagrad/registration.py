@@ -74,7 +74,8 @@ class _Then(Loader):
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
-        if not any(_is_loading(name) for name in list(sys.modules) if name in _AWAITED or name.startswith(_OURS)):
+        around = [n for n in sys.modules if n in _AWAITED or n.startswith(_OURS)]
+        if not any(_is_loading(name) for name in around if name != module.__name__):
             sys.meta_path.remove(self.finder)
             import_module("rllib_metagrad.algorithms")
 
