@@ -35,10 +35,10 @@ from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.episode_statistics import EpisodeStatistics
-from rllib_metagrad.modules.population import EnvSpec
 from rllib_metagrad.modules.rl_modules import DESIGNER
+from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.process import prepare_torch
-from rllib_metagrad.sampling import Behaviour, Sampler
+from rllib_metagrad.sampling import Behavior, Sampler
 
 logger = logging.getLogger("ray.rllib")
 
@@ -134,8 +134,8 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         assert self.env is not None
         self.spec = EnvSpec.of(self.env)
         self.stacks = self.config.make_stacks(self.spec)
-        self.policies = [self.config.make_policy(stack) for stack in self.stacks]
-        self.designer = self.config.make_designer(self.spec)
+        setup = self.config.make_setup(self.spec, self.stacks)
+        self.policies, self.designer = setup.policies, setup.designer
         self._module: MultiRLModule | None = None
         self._make_sampler()
         self.statistics = EpisodeStatistics(
@@ -209,25 +209,25 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         Raises:
             RuntimeError: before any weights have arrived.
         """
-        behaviour = self.behaviour(self.config.explore if explore is None else explore, random_actions)
+        behavior = self.behavior(self.config.explore if explore is None else explore, random_actions)
         if force_reset:
             self._needs_reset = True
             self.statistics.restart()
         trajectories: list[Trajectory] = []
         if num_timesteps is None and num_episodes is None:
             complete = self.config.batch_mode == "complete_episodes"
-            trajectories.append(self._attempt(lambda: (self._episodes if complete else self._fragment)(behaviour)))
+            trajectories.append(self._attempt(lambda: (self._episodes if complete else self._fragment)(behavior)))
         steps = episodes = 0
         while steps < (num_timesteps or 0) or episodes < (num_episodes or 0):
             limit = None if num_episodes is None else num_episodes - episodes
-            trajectory = self._attempt(lambda limit=limit: self._episodes(behaviour, limit))  # type: ignore[misc]
+            trajectory = self._attempt(lambda limit=limit: self._episodes(behavior, limit))  # type: ignore[misc]
             trajectories.append(trajectory)
             steps += trajectory.env_steps()
             episodes += trajectory.num_envs
         self._call_back("on_sample_end", samples=trajectories)
         return trajectories
 
-    def behaviour(self, explore: bool, random_actions: bool = False) -> Behaviour:
+    def behavior(self, explore: bool, random_actions: bool = False) -> Behavior:
         """How to act with the current weights.
 
         Raises:
@@ -236,7 +236,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         weights = self._weights
         if weights is None:
             raise RuntimeError("IncentiveEnvRunner.sample() was called before set_state() brought any weights")
-        return Behaviour(
+        return Behavior(
             thetas=[torch.as_tensor(theta) for theta in weights["agents"]],
             eta=torch.as_tensor(weights["designer"]),
             epsilon=1.0 if random_actions else float(weights["epsilon"]) if explore else 0.0,
@@ -262,20 +262,20 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
                 self.statistics.restart()
         raise AssertionError("unreachable")
 
-    def _episodes(self, behaviour: Behaviour, limit: int | None = None) -> Trajectory:
-        trajectory = self.sampler.episodes(behaviour)
+    def _episodes(self, behavior: Behavior, limit: int | None = None) -> Trajectory:
+        trajectory = self.sampler.episodes(behavior)
         self.statistics.restart()
         # The batched reset has cut whatever a fragment had begun.
         self._needs_reset = True
         self.statistics.add_complete(trajectory, self._incentives(trajectory), limit, self.sampler.episode_metrics[0])
         return self._count(trajectory)
 
-    def _fragment(self, behaviour: Behaviour) -> Trajectory:
+    def _fragment(self, behavior: Behavior) -> Trajectory:
         length = self.config.get_rollout_fragment_length(self.worker_index)
         reset, self._needs_reset = self._needs_reset, False
         if reset:
             self.statistics.restart()
-        trajectory = self.sampler.fragment(behaviour, length, reset)
+        trajectory = self.sampler.fragment(behavior, length, reset)
         self.statistics.add(trajectory, self._incentives(trajectory), self.sampler.episode_metrics)
         return self._count(trajectory)
 

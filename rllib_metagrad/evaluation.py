@@ -14,7 +14,7 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.env_runner import IncentiveEnvRunner
-from rllib_metagrad.modules.population import EnvSpec
+from rllib_metagrad.modules.spec import EnvSpec
 
 _MAX_ENVS = 128
 #: Frames.
@@ -139,7 +139,7 @@ def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, cha
     assert runner.env is not None
     frames: list[np.ndarray] = []
     env = runner.env
-    runner.sampler.episodes(runner.behaviour(explore=False), on_step=lambda: frames.append(np.array(env.render())))
+    runner.sampler.episodes(runner.behavior(explore=False), on_step=lambda: frames.append(np.array(env.render())))
     runner.stop()
     images = [Image.fromarray(frame) for frame in frames]
     duration = 500 if len(images) <= _LONG else 200

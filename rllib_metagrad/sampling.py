@@ -23,7 +23,7 @@ _MAX_EPISODE_STEPS = 100_000
 
 
 @dataclass
-class Behaviour:
+class Behavior:
     """How to act now: parameters of every stack and of the designer, and exploration.
 
     Attributes:
@@ -76,11 +76,11 @@ class Sampler:
         self.episode_metrics: list[dict[str, np.ndarray]] = []
 
     @torch.no_grad()
-    def episodes(self, behaviour: Behaviour, on_step: Callable[[], None] | None = None) -> Trajectory:
+    def episodes(self, behavior: Behavior, on_step: Callable[[], None] | None = None) -> Trajectory:
         """One complete episode in each environment, from a fresh, seeded reset.
 
         Args:
-            behaviour: how to act.
+            behavior: how to act.
             on_step: called after the reset and after every step, e.g. to draw a picture.
 
         Raises:
@@ -90,7 +90,7 @@ class Sampler:
         env.autoreset = False
         env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
         record = _Record(env, self.stacks, self.policies, env.max_episode_steps or 64)
-        leaves = self._leaves(behaviour)
+        leaves = self._leaves(behavior)
         if on_step:
             on_step()
         while not env.episode_over.all():
@@ -99,14 +99,14 @@ class Sampler:
                     f"an episode of {env.name!r} has not ended after {_MAX_EPISODE_STEPS} steps; "
                     "set batch_mode: truncate_episodes and a rollout_fragment_length"
                 )
-            self._step(record, behaviour, leaves)
+            self._step(record, behavior, leaves)
             if on_step:
                 on_step()
         self.episode_metrics = [env.episode_metrics(env.episode_over)]
-        return self._finish(record, behaviour)
+        return self._finish(record, behavior)
 
     @torch.no_grad()
-    def fragment(self, behaviour: Behaviour, length: int, reset: bool) -> Trajectory:
+    def fragment(self, behavior: Behavior, length: int, reset: bool) -> Trajectory:
         """``length`` steps in each environment, continuing where the last fragment ended."""
         env = self.env
         env.autoreset = True
@@ -114,18 +114,18 @@ class Sampler:
         if reset:
             env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
         record = _Record(env, self.stacks, self.policies, length)
-        leaves = self._leaves(behaviour)
+        leaves = self._leaves(behavior)
         for _ in range(length):
-            over = self._step(record, behaviour, leaves)
+            over = self._step(record, behavior, leaves)
             if over.any():
                 self.episode_metrics.append(env.episode_metrics(over))
-        return self._finish(record, behaviour)
+        return self._finish(record, behavior)
 
-    def _leaves(self, behaviour: Behaviour) -> list[list[Tensor]]:
+    def _leaves(self, behavior: Behavior) -> list[list[Tensor]]:
         """Every stack's parameters, cut once for the whole rollout."""
-        return [policy.parameters.cut(theta) for policy, theta in zip(self.policies, behaviour.thetas, strict=True)]
+        return [policy.parameters.split(theta) for policy, theta in zip(self.policies, behavior.thetas, strict=True)]
 
-    def _step(self, record: _Record, behaviour: Behaviour, leaves: list[list[Tensor]]) -> np.ndarray:
+    def _step(self, record: _Record, behavior: Behavior, leaves: list[list[Tensor]]) -> np.ndarray:
         """One step; returns in which environments it ended an episode, ``[B]`` bool."""
         env = self.env
         record.before_step()
@@ -136,9 +136,9 @@ class Sampler:
                 leaves[i],
                 observations,
                 masks,
-                behaviour.epsilon,
+                behavior.epsilon,
                 self.generator,
-                behaviour.greedy,
+                behavior.greedy,
             )
             recorded = record.put_actions(i, chosen, log_probs)
             # [P, B, K, *] -> the environment's [B, N_g, *]
@@ -153,29 +153,29 @@ class Sampler:
                 shape = (env.num_envs, len(env.groups[stack.env_group].agents), *sent.shape[2:])
                 merged = actions[stack.env_group] = np.zeros(shape, sent.dtype)
             merged[:, stack.positions] = sent
-        output = None if self.in_force is None else self.in_force.before_step(behaviour.eta, behaviour.greedy)
+        output = None if self.in_force is None else self.in_force.before_step(behavior.eta, behavior.greedy)
         env.step(actions, output)  # type: ignore[arg-type]
         return record.after_step()
 
-    def _finish(self, record: _Record, behaviour: Behaviour) -> Trajectory:
+    def _finish(self, record: _Record, behavior: Behavior) -> Trajectory:
         """Adds the designer's outputs: all of them now, unless the environment has read them already."""
         arrays = record.arrays()
         if self.in_force is not None:
             return Trajectory(
                 groups=record.groups(),
-                epsilon=behaviour.epsilon,
-                weights_seq_no=behaviour.weights_seq_no,
+                epsilon=behavior.epsilon,
+                weights_seq_no=behavior.weights_seq_no,
                 **self.in_force.take(),
                 **arrays,
             )
         t, b = arrays["rewards"].shape[:2]
         states, features = arrays["states"][:-1], arrays["action_features"]
         step = self.designer.act(
-            behaviour.eta,
+            behavior.eta,
             states.reshape(t * b, *states.shape[2:]),
             features.reshape(t * b, -1),
             self.generator,
-            behaviour.greedy,
+            behavior.greedy,
         )
 
         def unflatten(x: Tensor | None) -> Tensor | None:
@@ -186,8 +186,8 @@ class Sampler:
             designer_output=step.outputs.reshape(t, b, -1),
             designer_actions=unflatten(step.actions),
             designer_log_probs=unflatten(step.log_probs),
-            epsilon=behaviour.epsilon,
-            weights_seq_no=behaviour.weights_seq_no,
+            epsilon=behavior.epsilon,
+            weights_seq_no=behavior.weights_seq_no,
             **arrays,
         )
 

@@ -12,9 +12,9 @@ from rllib_metagrad.algorithms.baselines import (
     FixedIncentiveConfig,
 )
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
-from rllib_metagrad.algorithms.config_rules import unknown
 from rllib_metagrad.algorithms.meta_grad import AMD, AMDConfig, MetaGrad, MetaGradConfig
 from rllib_metagrad.registration import register
+from rllib_metagrad.settings import nearest
 
 ALGORITHMS: dict[str, type[IncentiveDesign]] = {
     "MetaGrad": MetaGrad,
@@ -32,7 +32,7 @@ def get_config_class(name: str) -> type[IncentiveDesignConfig]:
         ValueError: for an unknown name, with the nearest known one.
     """
     if name not in ALGORITHMS:
-        raise ValueError(unknown(f"algorithm {name!r}", name, list(ALGORITHMS)))
+        raise ValueError(f"unknown algorithm {name!r}{nearest(name, ALGORITHMS)}")
     return type(ALGORITHMS[name].get_default_config())
 
 

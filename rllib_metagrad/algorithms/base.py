@@ -36,11 +36,13 @@ class IncentiveDesign(Algorithm):
     """Samples with the current weights, lets designer and agents learn, hands out the new weights."""
 
     config: IncentiveDesignConfig
+    #: Of the algorithm.
+    config_class: type[IncentiveDesignConfig]
 
     @classmethod
     def get_default_config(cls) -> IncentiveDesignConfig:
-        """For subclasses."""
-        raise NotImplementedError
+        """The algorithm's config with its defaults."""
+        return cls.config_class()
 
     def setup(self, config: Any) -> None:
         """Called by RLlib; validates first, so that a wrong config fails with its own message."""

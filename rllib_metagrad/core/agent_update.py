@@ -9,18 +9,19 @@ an argument, so calling it again with the same arguments gives the same bits, an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from rllib_metagrad.core import losses, optimizers
-from rllib_metagrad.core.losses import AgentLoss, Evaluation
-from rllib_metagrad.core.optimizers import OptimizerSettings, OptimizerState
+from rllib_metagrad.core.losses import LOSSES, Evaluation
+from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.returns import advantages_and_targets
 from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.settings import AgentSettings
 
 
 class Policy(Protocol):
@@ -29,6 +30,10 @@ class Policy(Protocol):
     With a :attr:`recurrent` critic, the n steps that go with ``num_rows`` must be whole episodes, flattened from
     ``[num_rows, n // num_rows]`` with time first; else they may be any, and ``num_rows`` says nothing.
     """
+
+    def initialize(self, stack: int, generator: torch.Generator) -> Tensor:
+        """Initial ``theta [P, D]`` of so many policies."""
+        ...
 
     @property
     def has_critic(self) -> bool:
@@ -73,60 +78,45 @@ class Policy(Protocol):
 
 
 @dataclass(frozen=True)
-class AgentSettings:
-    """How agents learn; constant within one update.
-
-    Attributes:
-        loss: ``pg`` (REINFORCE on returns), ``actor_critic`` (GAE) or ``ppo``.
-        optimizer: the step.
-        num_epochs: passes over the trajectory. With ``minibatch_size`` None this is M of eq. (3).
-        minibatch_size: agent steps of each policy in a step, or None for all; with a recurrent critic as many whole
-            episodes as fit into it.
-        gamma: discount.
-        lambda_: of GAE; ``pg`` ignores it.
-        entropy_coeff: weight of the entropy bonus.
-        vf_coeff: weight of the critic's loss.
-        critic_lr: the critic's own learning rate, or None for the optimiser's.
-        clip_param: of ``ppo``.
-        mean_baseline: subtract from each step's advantage the batch's mean at that time step: a baseline for
-            ``pg``, which has no critic.
-        normalize_advantages: centre and scale them over the batch, for each policy.
-        target_tau: share of the new parameters in the target critic's moving average; None for no target.
-        reward_scale: factor on all rewards, so that the critic's targets have a network's size.
-    """
-
-    loss: AgentLoss = "pg"
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    num_epochs: int = 1
-    minibatch_size: int | None = None
-    gamma: float = 0.99
-    lambda_: float = 0.95
-    entropy_coeff: float = 0.0
-    vf_coeff: float = 0.5
-    critic_lr: float | None = None
-    clip_param: float = 0.2
-    mean_baseline: bool = False
-    normalize_advantages: bool = False
-    target_tau: float | None = None
-    reward_scale: float = 1.0
-
-    def rates(self, policy: Policy) -> Tensor | None:
-        """Learning rates ``[D]`` or ``[P, D]``, the critic's own and zero for frozen policies; None: one for all."""
-        rates = None
-        if self.critic_lr is not None and policy.has_critic:
-            rates = torch.where(policy.critic_only, self.critic_lr, self.optimizer.lr)
-        if policy.trainable is None:
-            return rates
-        return policy.trainable * (self.optimizer.lr if rates is None else rates)
-
-
-@dataclass(frozen=True)
 class AgentState:
     """Parameters ``[P, D]`` of a group, its optimiser state, and its target critic's parameters or None."""
 
     theta: Tensor
     optimizer: OptimizerState
     target: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """All that one stack's update is a function of, but for the rewards.
+
+    Attributes:
+        policy: the stack's policies.
+        state: theta_0 and the optimizer's state.
+        trajectory: tau.
+        group: the stack's part of it.
+        settings: how agents learn, constant within the update.
+        minibatches: for each of the M steps the indices ``[m]`` into the flattened steps, or None for all.
+        reduction: across learners; gradients are summed by it, so all learners take the same steps.
+    """
+
+    policy: Policy
+    state: AgentState
+    trajectory: Trajectory
+    group: GroupTrajectory
+    settings: AgentSettings
+    minibatches: Sequence[Tensor | None]
+    reduction: Reduction
+
+
+def learning_rates(settings: AgentSettings, policy: Policy) -> Tensor | None:
+    """Learning rates ``[D]`` or ``[P, D]``, the critic's own and zero for frozen policies; None: one for all."""
+    rates = None
+    if settings.critic_lr is not None and policy.has_critic:
+        rates = torch.where(policy.critic_only, settings.critic_lr, settings.lr)
+    if policy.trainable is None:
+        return rates
+    return policy.trainable * (settings.lr if rates is None else rates)
 
 
 @dataclass(frozen=True)
@@ -146,7 +136,7 @@ class Batch:
         """The same with constant advantages and value targets."""
         return replace(self, advantages=self.advantages.detach(), value_targets=self.value_targets.detach())
 
-    def take(self, index: Tensor | None) -> Batch:
+    def select(self, index: Tensor | None) -> Batch:
         """The steps at ``index`` ``[m]`` of every policy; all of them for None."""
         if index is None:
             return self
@@ -197,23 +187,27 @@ class Update:
 
 
 @dataclass(frozen=True)
-class Look:
-    """All steps of a group seen by its policies at ``theta``, with the graph back to it.
+class ForwardPass:
+    """Cached forward pass of a stack's policies on a trajectory, with its autograd graph.
 
     Designer and agents both learn from a trajectory at the same parameters: one by its outer gradient, the others by
     the first of their steps. Networks are nearly all that an iteration costs, so they run once for both.
+
+    Attributes:
+        theta: ``[P, D]``, the leaf of the graph (or what has a graph of its own).
+        evaluation: of all steps, ``[P, T * B * K]``.
     """
 
     theta: Tensor
     evaluation: Evaluation
 
 
-def look(policy: Policy, theta: Tensor, trajectory: Trajectory, group: GroupTrajectory) -> Look:
+def forward_pass(policy: Policy, theta: Tensor, trajectory: Trajectory, group: GroupTrajectory) -> ForwardPass:
     """Runs the networks on a trajectory; ``theta`` is taken as a leaf unless it has a graph of its own."""
     leaf = theta if theta.requires_grad else theta.detach().requires_grad_()
     observations, actions, masks, _ = flatten_steps(group)
     evaluation = policy.evaluate(leaf, observations, actions, masks, trajectory.epsilon, trajectory.num_steps)
-    return Look(leaf, evaluation)
+    return ForwardPass(leaf, evaluation)
 
 
 def flatten_steps(group: GroupTrajectory) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
@@ -227,10 +221,10 @@ def flatten_steps(group: GroupTrajectory) -> tuple[Tensor, Tensor, Tensor | None
     return flat(group.observations), flat(group.actions), masks, flat(group.log_probs)
 
 
-def critic_values(policy: Policy, state: AgentState, group: GroupTrajectory, seen: Look | None) -> Tensor:
-    """Values of all rows ``[P, T + 1, B, K]``, constants: the target critic's, or those already ``seen``.
+def critic_values(policy: Policy, state: AgentState, group: GroupTrajectory, forward: ForwardPass | None) -> Tensor:
+    """Values of all rows ``[P, T + 1, B, K]``, constants: the target critic's, or those of a forward pass.
 
-    A recurrent critic comes to the last row through all the others, so what was seen of them does not save them.
+    A recurrent critic comes to the last row through all the others, so a forward pass over them does not save it.
     """
     p, shape = group.agents.shape[0], group.observations.shape[1:4]
 
@@ -242,28 +236,23 @@ def critic_values(policy: Policy, state: AgentState, group: GroupTrajectory, see
         if state.target is not None:
             return run(state.target, group.observations)
         theta = state.theta.detach()
-        if seen is None or policy.recurrent:
+        if forward is None or policy.recurrent:
             return run(theta, group.observations)
-        assert seen.evaluation.values is not None
-        steps = seen.evaluation.values.detach().reshape(p, -1, *shape[1:])
+        assert forward.evaluation.values is not None
+        steps = forward.evaluation.values.detach().reshape(p, -1, *shape[1:])
         return torch.cat([steps, run(theta, group.observations[:, -1:])], dim=1)
 
 
-def make_batch(
-    trajectory: Trajectory,
-    group: GroupTrajectory,
-    rewards: Tensor,
-    values: Tensor | None,
-    settings: AgentSettings,
-    reduction: Reduction,
-) -> Batch:
-    """Flattens a group's part of a trajectory and computes its advantages.
+def make_batch(lesson: Lesson, rewards: Tensor, values: Tensor | None) -> Batch:
+    """Flattens a stack's part of a trajectory and computes its advantages.
 
     Args:
+        lesson: the stack's.
         rewards: ``[T, B, N]``, incentives included. Advantages and value targets are differentiable in
             them; the values themselves are constants.
         values: ``[P, T + 1, B, K]`` of the critic, or None.
     """
+    trajectory, group, settings, reduction = lesson.trajectory, lesson.group, lesson.settings, lesson.reduction
     p = group.agents.shape[0]
     active = group.select(trajectory.active)
     terminated, truncated = group.select(trajectory.terminated), group.select(trajectory.truncated)
@@ -278,7 +267,7 @@ def make_batch(
     if settings.mean_baseline:
         acting = active.transpose(0, 1).to(advantages.dtype)
         weights = losses.weights_of(acting, reduction, dim=(2, 3))
-        advantages = losses.centre(advantages, weights, reduction, dim=(2, 3))
+        advantages = losses.center(advantages, weights, reduction, dim=(2, 3))
     mask = active.reshape(p, -1).to(advantages.dtype)
     flat_advantages = advantages.transpose(0, 1).reshape(p, -1)
     if settings.normalize_advantages:
@@ -298,25 +287,24 @@ def make_batch(
 
 
 def loss(
-    seen: Evaluation, batch: Batch, settings: AgentSettings, reduction: Reduction
+    evaluation: Evaluation, batch: Batch, settings: AgentSettings, reduction: Reduction
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """This learner's share of the agents' loss, summed over policies (their parameters are disjoint)."""
+    """This learner's share of the agents' loss, summed over policies (their parameters are disjoint), and metrics."""
+    kind = LOSSES[settings.loss]
     weights = losses.weights_of(batch.active, reduction)
-    per_step = losses.agent_policy_loss(
-        settings.loss, seen.log_probs, batch.old_log_probs, batch.advantages, settings.clip_param
-    )
+    per_step = kind.per_step(evaluation.log_probs, batch.old_log_probs, batch.advantages, settings)
     policy_loss = (weights * per_step).sum(-1)
-    entropy = (weights * seen.entropy).sum(-1)
+    entropy = (weights * evaluation.entropy).sum(-1)
     total = policy_loss - settings.entropy_coeff * entropy
-    log_ratio = seen.log_probs.detach() - batch.old_log_probs
+    log_ratio = evaluation.log_probs.detach() - batch.old_log_probs
     metrics = {
         "policy_loss": policy_loss.detach(),
         "entropy": entropy.detach(),
         # Schulman's k3 estimate of KL(old || new): never negative, exact to second order.
         "kl": (weights * (torch.exp(log_ratio) - 1 - log_ratio)).sum(-1),
     }
-    if settings.loss != "pg" and seen.values is not None:
-        error = seen.values - batch.value_targets
+    if kind.needs_critic and evaluation.values is not None:
+        error = evaluation.values - batch.value_targets
         vf_loss = 0.5 * (weights * error * error).sum(-1)
         total = total + settings.vf_coeff * vf_loss
         metrics["vf_loss"] = vf_loss.detach()
@@ -324,60 +312,52 @@ def loss(
 
 
 def update(
-    policy: Policy,
-    state: AgentState,
-    trajectory: Trajectory,
-    group: GroupTrajectory,
+    lesson: Lesson,
     rewards: Tensor,
-    settings: AgentSettings,
-    minibatches: Sequence[Tensor | None],
-    reduction: Reduction,
+    *,
     differentiable: bool = False,
     second_moments: Sequence[Tensor | None] | None = None,
-    seen: Look | None = None,
+    forward: ForwardPass | None = None,
 ) -> Update:
-    """M update steps of one group of agents, eq. (3).
+    """M update steps of one stack of policies, eq. (3).
 
     Args:
-        policy: the group's policies.
-        state: theta_0 and the optimiser's state.
-        trajectory: tau.
-        group: the group's part of it.
+        lesson: all that the update depends on beside rewards.
         rewards: ``[T, B, N]``, incentives included.
-        settings: how agents learn.
-        minibatches: for each of the M steps the indices ``[m]`` into the flattened steps, or None for all.
-        reduction: across learners; gradients are summed by it, so all learners take the same steps.
         differentiable: keep the graph from ``rewards`` to the new parameters.
         second_moments: for finite differences of ``adam``, see :func:`optimizers.step`.
-        seen: the trajectory at ``state.theta``, if somebody has looked already; never with ``differentiable``.
+        forward: pass over the trajectory at ``lesson.state.theta``, if there is one already; never with
+            ``differentiable``.
 
     Returns:
         The new state; detached unless ``differentiable``.
     """
+    policy, state, trajectory, settings = lesson.policy, lesson.state, lesson.trajectory, lesson.settings
     theta, optimizer = state.theta, state.optimizer
-    if seen is None and minibatches[0] is None:
-        seen = look(policy, theta if differentiable else theta.detach(), trajectory, group)
-    values = None if settings.loss == "pg" else critic_values(policy, state, group, seen)
-    batch = make_batch(trajectory, group, rewards, values, settings, reduction)
+    if forward is None and lesson.minibatches[0] is None:
+        forward = forward_pass(policy, theta if differentiable else theta.detach(), trajectory, lesson.group)
+    needs_critic = LOSSES[settings.loss].needs_critic
+    values = critic_values(policy, state, lesson.group, forward) if needs_critic else None
+    batch = make_batch(lesson, rewards, values)
     learned = batch if differentiable else batch.detach()
-    rates = settings.rates(policy)
+    rates = learning_rates(settings, policy)
     path: list[Step] = []
     metrics: dict[str, Tensor] = {}
-    for j, index in enumerate(minibatches):
-        part = learned.take(index)
-        if j == 0 and index is None and seen is not None:
-            leaf, evaluation = seen.theta, seen.evaluation
+    for j, index in enumerate(lesson.minibatches):
+        part = learned.select(index)
+        if j == 0 and index is None and forward is not None:
+            leaf, evaluation = forward.theta, forward.evaluation
         else:
             leaf = theta if (differentiable and theta.requires_grad) else theta.detach().requires_grad_()
             evaluation = policy.evaluate(
                 leaf, part.observations, part.actions, part.masks, trajectory.epsilon, part.num_rows
             )
-        share, metrics = loss(evaluation, part, settings, reduction)
+        share, metrics = loss(evaluation, part, settings, lesson.reduction)
         (grad,) = torch.autograd.grad(share, leaf, create_graph=differentiable)
-        grad = reduction.differentiable_sum(grad) if differentiable else reduction.sum(grad)
+        grad = lesson.reduction.differentiable_sum(grad) if differentiable else lesson.reduction.sum(grad)
         given = None if second_moments is None else second_moments[j]
         new_theta, new_optimizer = optimizers.step(
-            settings.optimizer, leaf if differentiable else leaf.detach(), grad, optimizer, rates, given
+            settings, leaf if differentiable else leaf.detach(), grad, optimizer, rates, given
         )
         if not differentiable:
             path.append(Step(leaf.detach(), optimizer, grad, new_optimizer.second))

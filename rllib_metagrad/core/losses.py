@@ -7,15 +7,14 @@ computes its share of the sum and the shares are added.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from rllib_metagrad.core.reduction import Reduction
-
-AgentLoss = Literal["pg", "actor_critic", "ppo"]
-DesignerLoss = Literal["reinforce", "ppo"]
+from rllib_metagrad.settings import AgentSettings
+from rllib_metagrad.settings.designer import DesignerLoss
 
 
 @dataclass(frozen=True)
@@ -34,16 +33,16 @@ def weights_of(mask: Tensor, reduction: Reduction, dim: int | tuple[int, ...] = 
     return mask / total.clamp(min=1.0)
 
 
-def centre(x: Tensor, weights: Tensor, reduction: Reduction, dim: int | tuple[int, ...] = -1) -> Tensor:
+def center(x: Tensor, weights: Tensor, reduction: Reduction, dim: int | tuple[int, ...] = -1) -> Tensor:
     """``x - mean`` under ``weights`` that sum to one over ``dim`` and all learners; differentiable."""
     return x - reduction.differentiable_sum((weights * x).sum(dim, keepdim=True))
 
 
 def normalize(x: Tensor, weights: Tensor, reduction: Reduction, dim: int | tuple[int, ...] = -1) -> Tensor:
     """``(x - mean) / (std + 1e-8)`` under ``weights`` that sum to one over ``dim`` and all learners; differentiable."""
-    centred = centre(x, weights, reduction, dim)
-    variance = reduction.differentiable_sum((weights * centred * centred).sum(dim, keepdim=True))
-    return centred / (torch.sqrt(variance + 1e-16) + 1e-8)
+    centered = center(x, weights, reduction, dim)
+    variance = reduction.differentiable_sum((weights * centered * centered).sum(dim, keepdim=True))
+    return centered / (torch.sqrt(variance + 1e-16) + 1e-8)
 
 
 def clipped_ratio_objective(log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip_param: float) -> Tensor:
@@ -53,28 +52,69 @@ def clipped_ratio_objective(log_probs: Tensor, old_log_probs: Tensor, advantages
     return torch.minimum(ratio * advantages, clipped * advantages)
 
 
-def agent_policy_loss(
-    kind: AgentLoss, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip_param: float
-) -> Tensor:
-    """The agents' policy loss at each step, ``[P, n]``: eq. (3)'s update direction is minus its gradient."""
-    if kind == "ppo":
-        return -clipped_ratio_objective(log_probs, old_log_probs, advantages, clip_param)
-    return -log_probs * advantages
+class AgentLoss(Protocol):
+    """The agents' policy loss at each step: eq. (3)'s update direction is minus its gradient.
 
-
-def policy_loss_slope(
-    kind: AgentLoss, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip_param: float
-) -> Tensor:
-    """``s`` in ``d loss / d log_prob = -s * advantage``: one, or PPO's ratio where the clip does not act.
-
-    The advantage enters the agents' gradient only through this product, which is what makes the
-    meta-gradient a directional derivative (core/meta_gradient.py).
+    Arrays are ``[P, n]``. A loss may depend on the advantage in any way at the recorded value; the meta-gradient needs
+    the derivative of its gradient with respect to the advantage, which :meth:`slope` says.
     """
-    if kind != "ppo":
+
+    @property
+    def needs_critic(self) -> bool:
+        """Whether advantages are made with a value function; else they are discounted returns."""
+        ...
+
+    def per_step(self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, settings: AgentSettings) -> Tensor:
+        """The loss of each step, differentiable in ``log_probs``."""
+        ...
+
+    def slope(self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, settings: AgentSettings) -> Tensor:
+        """``s`` in ``d loss / d log_prob = -s * advantage``.
+
+        The advantage enters the agents' gradient only through this product, which is what makes the meta-gradient a
+        directional derivative (core/meta_gradient.py).
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class PolicyGradient:
+    """``-log pi(a|o) A``: REINFORCE on returns, or with a critic's advantages."""
+
+    needs_critic: bool
+
+    def per_step(self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, settings: AgentSettings) -> Tensor:
+        """See :class:`AgentLoss`."""
+        return -log_probs * advantages
+
+    def slope(self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, settings: AgentSettings) -> Tensor:
+        """One."""
         return torch.ones_like(log_probs)
-    ratio = torch.exp(log_probs - old_log_probs)
-    clipped = ratio.clamp(1 - clip_param, 1 + clip_param)
-    return ratio * (ratio * advantages <= clipped * advantages)
+
+
+@dataclass(frozen=True)
+class ClippedRatio:
+    """PPO."""
+
+    needs_critic: bool = True
+
+    def per_step(self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, settings: AgentSettings) -> Tensor:
+        """See :class:`AgentLoss`."""
+        return -clipped_ratio_objective(log_probs, old_log_probs, advantages, settings.clip_param)
+
+    def slope(self, log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, settings: AgentSettings) -> Tensor:
+        """The ratio where the clip does not act, else zero."""
+        ratio = torch.exp(log_probs - old_log_probs)
+        clipped = ratio.clamp(1 - settings.clip_param, 1 + settings.clip_param)
+        return ratio * (ratio * advantages <= clipped * advantages)
+
+
+#: Agents' losses by the name that the key ``agent_loss`` takes.
+LOSSES: dict[str, AgentLoss] = {
+    "pg": PolicyGradient(needs_critic=False),
+    "actor_critic": PolicyGradient(needs_critic=True),
+    "ppo": ClippedRatio(),
+}
 
 
 def designer_outer_loss(

@@ -21,7 +21,6 @@ the data, and the gradients of the scalars add up to the single learner's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,38 +29,24 @@ import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 
 from rllib_metagrad.core import losses, optimizers
-from rllib_metagrad.core.agent_update import (
-    AgentSettings,
-    AgentState,
-    Batch,
-    Policy,
-    Step,
-    Update,
-    loss,
-    make_batch,
-    update,
-)
-from rllib_metagrad.core.losses import Evaluation
-from rllib_metagrad.core.reduction import Reduction
-from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.core.agent_update import Batch, Lesson, Step, Update, learning_rates, loss, make_batch, update
+from rllib_metagrad.core.losses import LOSSES, Evaluation
 
 Mode = Literal["mixed", "unrolled"]
 
 
 @dataclass(frozen=True)
 class Replica:
-    """A replica of one group's update, ready to have a gradient pulled back through it.
+    """A replica of one stack's update, ready to have a gradient pulled back through it.
 
     Attributes:
-        theta_hat: ``[P, D]``, the replicated parameters, detached.
+        mode: how :meth:`pull_back` works.
+        lesson: what the update was a function of.
+        outcome: of the replicated update.
     """
 
     mode: Mode
-    policy: Policy
-    settings: AgentSettings
-    epsilon: float
-    minibatches: Sequence[Tensor | None]
-    reduction: Reduction
+    lesson: Lesson
     outcome: Update
 
     @property
@@ -84,10 +69,10 @@ class Replica:
         total = v.new_zeros(())
         cotangent, first_cotangent, second_cotangent = v, None, None
         for j in range(len(path) - 1, -1, -1):
-            step, index = path[j], self.minibatches[j]
+            step, index = path[j], self.lesson.minibatches[j]
             pulled = self._pull_back_step(step, cotangent, first_cotangent, second_cotangent)
             through_theta, w, first_cotangent, second_cotangent = pulled
-            batch = self.outcome.batch.take(index)
+            batch = self.outcome.batch.select(index)
             share, curvature = self._along(step.theta, batch, w, curvature=j > 0)
             total = total + share
             if curvature is not None:
@@ -107,12 +92,13 @@ class Replica:
             second = state.second.detach().requires_grad_()
             inputs += [first, second]
             state = optimizers.OptimizerState(first, second, state.count)
+        settings = self.lesson.settings
         new_theta, new_state = optimizers.step(
-            self.settings.optimizer, theta, grad, state, self.settings.rates(self.policy)
+            settings, theta, grad, state, learning_rates(settings, self.lesson.policy)
         )
         outputs, cotangents = [new_theta], [cotangent]
         # The second moment is a constant for `adam`: no cotangent flows through it.
-        through_second = self.settings.optimizer.name == "adam_full"
+        through_second = settings.optimizer == "adam_full"
         if first_cotangent is not None and new_state.first is not None:
             outputs.append(new_state.first)
             cotangents.append(first_cotangent)
@@ -131,31 +117,30 @@ class Replica:
         The first is given up to terms without eta: linear in ``A(eta)`` and ``R(eta)``, with constant coefficients.
         Both come from one pass with tangents, the second by forward mode over reverse mode.
         """
-        settings, policy = self.settings, self.policy
-        moved = settings.loss != "pg" and policy.has_critic
+        settings, policy, reduction = self.lesson.settings, self.lesson.policy, self.lesson.reduction
+        epsilon, kind = self.lesson.trajectory.epsilon, LOSSES[settings.loss]
+        moved = kind.needs_critic and policy.has_critic
         moved = moved and (policy.shares_trunk or bool(w[:, policy.critic_only].any()))
-        weights = losses.weights_of(batch.active, self.reduction)
+        weights = losses.weights_of(batch.active, reduction)
         product = None
         with forward_ad.dual_level(), torch.set_grad_enabled(curvature):
             dual = forward_ad.make_dual(theta.detach().requires_grad_(curvature), w)
             if curvature or moved:
-                seen = policy.evaluate(
-                    dual, batch.observations, batch.actions, batch.masks, self.epsilon, batch.num_rows
+                evaluation = policy.evaluate(
+                    dual, batch.observations, batch.actions, batch.masks, epsilon, batch.num_rows
                 )
             else:
-                log_probs = policy.log_probs(dual, batch.observations, batch.actions, batch.masks, self.epsilon)
-                seen = Evaluation(log_probs, log_probs, None)
-            log_probs, log_probs_along = _unpack(seen.log_probs)
+                log_probs = policy.log_probs(dual, batch.observations, batch.actions, batch.masks, epsilon)
+                evaluation = Evaluation(log_probs, log_probs, None)
+            log_probs, log_probs_along = _unpack(evaluation.log_probs)
             if moved:
-                assert seen.values is not None
-                values_along = _unpack(seen.values)[1]
+                assert evaluation.values is not None
+                values_along = _unpack(evaluation.values)[1]
             if curvature:
-                share, _ = loss(seen, batch.detach(), settings, self.reduction)
+                share, _ = loss(evaluation, batch.detach(), settings, reduction)
                 (grad,) = torch.autograd.grad(share, dual)
-                product = self.reduction.sum(_unpack(grad)[1])
-        slope = losses.policy_loss_slope(
-            settings.loss, log_probs, batch.old_log_probs, batch.advantages.detach(), settings.clip_param
-        )
+                product = reduction.sum(_unpack(grad)[1])
+        slope = kind.slope(log_probs, batch.old_log_probs, batch.advantages.detach(), settings)
         total = -(weights * slope * log_probs_along * batch.advantages).sum()
         if moved:
             total = total - (settings.vf_coeff * weights * values_along * batch.value_targets).sum()
@@ -169,25 +154,13 @@ def _unpack(dual: Tensor) -> tuple[Tensor, Tensor]:
     return primal, torch.zeros_like(primal) if tangent is None else tangent.detach()
 
 
-def replicate(
-    mode: Mode,
-    policy: Policy,
-    state: AgentState,
-    trajectory: Trajectory,
-    group: GroupTrajectory,
-    rewards: Tensor,
-    settings: AgentSettings,
-    minibatches: Sequence[Tensor | None],
-    reduction: Reduction,
-    recorded: Update | None = None,
-) -> Replica:
-    """Repeats the agents' update with rewards that carry the graph of the incentive function.
+def replicate(mode: Mode, lesson: Lesson, rewards: Tensor, recorded: Update | None = None) -> Replica:
+    """Repeats a stack's update with rewards that carry the graph of the incentive function.
 
     Args:
         mode: how :meth:`Replica.pull_back` will work.
-        state: theta and optimiser state *before* the update that is replicated.
+        lesson: of the update that is replicated: states *before* it, and the minibatches that it drew.
         rewards: ``[T, B, N]``, differentiable in eta.
-        minibatches: the indices that the real update drew.
         recorded: the real update. ``mixed`` needs of the replica only its path, which is the real one's, so with this
             the networks need not run again; ``unrolled`` needs the graph and repeats everything.
 
@@ -196,18 +169,7 @@ def replicate(
     """
     unrolled = mode == "unrolled"
     if recorded is not None and not unrolled:
-        batch = make_batch(trajectory, group, rewards, recorded.values, settings, reduction)
-        outcome = replace(recorded, batch=batch)
-        return Replica(mode, policy, settings, trajectory.epsilon, minibatches, reduction, outcome)
-    outcome = update(
-        policy,
-        state,
-        trajectory,
-        group,
-        rewards,
-        settings,
-        minibatches,
-        reduction,
-        differentiable=unrolled,
-    )
-    return Replica(mode, policy, settings, trajectory.epsilon, minibatches, reduction, outcome)
+        outcome = replace(recorded, batch=make_batch(lesson, rewards, recorded.values))
+    else:
+        outcome = update(lesson, rewards, differentiable=unrolled)
+    return Replica(mode, lesson, outcome)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rllib_metagrad.core.agent_update import AgentSettings
+from rllib_metagrad.settings import AgentSettings
 
 
 def draw_minibatches(

@@ -13,33 +13,11 @@ moves all of them at once and a row's norm is that policy's global gradient norm
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-OptimizerName = Literal["sgd", "adam", "adam_full"]
-
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """How gradients become a step.
-
-    Attributes:
-        name: which rule.
-        lr: learning rate, > 0.
-        betas: decay of the first and second moment, each in [0, 1). ``(0, .99)`` is RMSProp with bias correction.
-        eps: added to the root of the second moment.
-        eps_root: added under the root.
-        grad_clip: each policy's gradient is scaled down to this global norm at most; None for no clipping.
-    """
-
-    name: OptimizerName = "sgd"
-    lr: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    eps_root: float = 0.0
-    grad_clip: float | None = None
+from rllib_metagrad.settings import OptimizerSettings
 
 
 @dataclass(frozen=True)
@@ -53,7 +31,7 @@ class OptimizerState:
 
 def initial_state(settings: OptimizerSettings, theta: Tensor) -> OptimizerState:
     """Zero moments of the parameters' shape."""
-    if settings.name == "sgd":
+    if settings.optimizer == "sgd":
         return OptimizerState()
     return OptimizerState(torch.zeros_like(theta), torch.zeros_like(theta))
 
@@ -89,18 +67,18 @@ def step(
     if settings.grad_clip is not None:
         grad = clip_by_global_norm(grad, settings.grad_clip)
     lr: float | Tensor = settings.lr if rates is None else rates
-    if settings.name == "sgd":
+    if settings.optimizer == "sgd":
         return theta - lr * grad, OptimizerState(count=state.count + 1)
     assert state.first is not None
     assert state.second is not None
     beta1, beta2 = settings.betas
     count = state.count + 1
     first = beta1 * state.first + (1 - beta1) * grad
-    squared = grad if settings.name == "adam_full" else grad.detach()
+    squared = grad if settings.optimizer == "adam_full" else grad.detach()
     second = beta2 * state.second + (1 - beta2) * squared * squared
     if second_moment is not None:
         second = second_moment
     first_hat = first / (1 - beta1**count)
     second_hat = second / (1 - beta2**count)
-    root = torch.sqrt(second_hat + settings.eps_root if settings.eps_root else second_hat)
+    root = torch.sqrt(second_hat + settings.root if settings.root else second_hat)
     return theta - lr * first_hat / (root + settings.eps), OptimizerState(first, second, count)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,74 +22,45 @@ from ray.rllib.utils.metrics import (
 )
 from torch import Tensor
 
-from rllib_metagrad.algorithms.config_rules import value_at
-from rllib_metagrad.core import optimizers
-from rllib_metagrad.core.agent_update import (
-    AgentSettings,
-    AgentState,
-    Look,
-    Update,
-    look,
-    update,
-)
-from rllib_metagrad.core.minibatches import draw_minibatches
-from rllib_metagrad.core.optimizers import OptimizerSettings, OptimizerState
+from rllib_metagrad.core.agent_update import ForwardPass
+from rllib_metagrad.core.algorithm import agents_step
 from rllib_metagrad.core.reduction import OneLearner, Reduction
+from rllib_metagrad.core.state import SKIPPED, AlgorithmState, Metrics, NonFiniteError, Setup, initial_state
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.devices import to_device
 from rllib_metagrad.learners.distributed import AllReduce, broadcast
+from rllib_metagrad.modules.networks import Parameters
+from rllib_metagrad.modules.population import Stack
 from rllib_metagrad.modules.rl_modules import DESIGNER, RowModule
+from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.process import prepare_torch
 
 COMPONENT_INCENTIVES = "incentive_learner"
-NUM_SKIPPED_UPDATES = "num_skipped_updates"
+#: How values of one iteration's updates become one, where that is not their mean.
+_REDUCED: dict[tuple[str, ...], str] = {
+    SKIPPED: "sum",
+    (ALL_MODULES, NUM_ENV_STEPS_TRAINED): "sum",
+    ("timers", "designer_update"): "sum",
+    ("timers", "agents_update"): "sum",
+    ("designer", "replica_gap"): "max",
+}
 
-
-class NonFiniteError(FloatingPointError):
-    """A loss or gradient became NaN or infinite."""
+__all__ = ["IncentiveLearner", "NonFiniteError", "StaleTrajectoryError"]
 
 
 class StaleTrajectoryError(RuntimeError):
     """A trajectory was sampled with other weights than the learner's current ones."""
 
 
-@dataclass
-class Parameter:
-    """A row of parameters ``[1, D]`` with its own optimiser state."""
+class IncentiveLearner(TorchLearner):
+    """Agents learn by :func:`core.algorithm.agents_step`; the designer stays as it is.
 
-    value: Tensor
-    optimizer: OptimizerState
-
-    def step(self, grad: Tensor, settings: OptimizerSettings) -> None:
-        """One optimiser step downhill."""
-        self.value, self.optimizer = optimizers.step(settings, self.value, grad, self.optimizer)
-
-
-@dataclass(frozen=True)
-class AgentsUpdate:
-    """What an agents' update was made of: all that its replica needs.
+    The algorithm is in core; here are RLlib's build, devices, sums over learners, modules and checkpoints. Parameters
+    of each stack are one matrix; RLlib's modules are written from it when somebody looks.
 
     Attributes:
-        trajectory: tau.
-        states: of every stack, before the update.
-        eta: parameters of the incentive function in force when tau was sampled.
-        settings: how the agents learned.
-        minibatches: of every stack, the indices of its M steps.
-        outcomes: of every stack, what came of it; None if the update was only imagined.
-    """
-
-    trajectory: Trajectory
-    states: tuple[AgentState, ...]
-    eta: Tensor
-    settings: AgentSettings
-    minibatches: tuple[Sequence[Tensor | None], ...]
-    outcomes: tuple[Update, ...] | None = None
-
-
-class IncentiveLearner(TorchLearner):
-    """Agents learn by :func:`core.agent_update.update`; the designer stays as it is.
-
-    Parameters of each stack are one matrix; RLlib's modules are written from it when somebody looks.
+        setup: functions and settings.
+        state: all that learning changes.
     """
 
     _weights_seq_no: int
@@ -106,48 +76,27 @@ class IncentiveLearner(TorchLearner):
         prepare_torch(self.config.torch_num_threads)
         super().build()
         many = self.config.num_learners > 1
-        self.reduction: Reduction = AllReduce() if many else OneLearner()
-        self.env_spec = self._module_spec.rl_module_specs[DESIGNER].model_config["env_spec"]
-        self.stacks = self.config.make_stacks(self.env_spec)
-        self.policies = [self.config.make_policy(stack) for stack in self.stacks]
-        self.designer = self.config.make_designer(self.env_spec)
-        for policy in self.policies:
-            policy.critic_only = policy.critic_only.to(self._device)
-            if policy.trainable is not None:
-                policy.trainable = policy.trainable.to(self._device)
+        reduction: Reduction = AllReduce() if many else OneLearner()
+        spec: EnvSpec = self._module_spec.rl_module_specs[DESIGNER].model_config["env_spec"]
+        self.stacks: tuple[Stack, ...] = self.config.make_stacks(spec)
+        setup = self.config.make_setup(spec, self.stacks, reduction, self._device)
+        self._layouts: list[Parameters] = [policy.parameters for policy in setup.policies]
+        self._layouts += [part.parameters for part in (setup.designer, setup.critic) if part is not None]
+        self.setup: Setup[Any, Any, Any] = setup
         # All learners draw the same minibatches and the same start from one seed.
         seed = secrets.randbits(63) if self.config.seed is None else int(self.config.seed)
         mixed = np.random.SeedSequence([seed, 104729]).generate_state(1, np.uint64)[0]
         self.generator = torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
         if many:
-            state = broadcast(self.generator.get_state().to(self._device))
-            self.generator.set_state(state.cpu())
-
-        settings = self.config.agent_settings(0)
-        self.agents: list[AgentState] = []
-        for stack, policy in zip(self.stacks, self.policies, strict=True):
-            theta = policy.initialize(len(stack.policy_ids), self.generator).to(self._device)
-            self.agents.append(self._fresh(theta, settings))
-        self.eta = self._parameter(self.designer.initialize(self.generator))
-        self.build_designer()
-        self.last_update: AgentsUpdate | None = None
-        self._looks: list[Look] | None = None
-        self._reporting = True
+            drawn = broadcast(self.generator.get_state().to(self._device))
+            self.generator.set_state(drawn.cpu())
+        sizes = [len(stack.policy_ids) for stack in self.stacks]
+        self.state: AlgorithmState = initial_state(self.setup, sizes, self.generator, self._device)
+        self._replica_due = True
         self._env_steps = 0
-        self._logged: dict[tuple[tuple[str, ...], str], list[Any]] = {}
+        self._logged: dict[tuple[str, ...], list[Any]] = {}
         self._mark_modules_read()
         self._parameters_built = True
-
-    def build_designer(self) -> None:
-        """For subclasses: further parameters of the designer."""
-
-    def _fresh(self, theta: Tensor, settings: AgentSettings) -> AgentState:
-        target = theta.clone() if settings.target_tau is not None else None
-        return AgentState(theta, optimizers.initial_state(settings.optimizer, theta), target)
-
-    def _parameter(self, value: Tensor) -> Parameter:
-        value = value.to(self._device)
-        return Parameter(value, OptimizerState(torch.zeros_like(value), torch.zeros_like(value)))
 
     def configure_optimizers(self) -> None:
         """Ours are functional and need no registration."""
@@ -187,86 +136,55 @@ class IncentiveLearner(TorchLearner):
                 f"trajectory was sampled with weights {trajectory.weights_seq_no}, "
                 f"but the learner holds {self._weights_seq_no}"
             )
-        if not self.config.bootstrap_truncated:
+        if not self.setup.settings.incentives.bootstrap_truncated:
             trajectory = trajectory.ended_by_time_limits()
         if self._device.type != "cpu":
             trajectory = trajectory.map(lambda x: x.to(self._device, non_blocking=True))
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, self._env_steps))
-        eta_in_force = self.eta.value
-        self._looks, self._reporting = None, report
+        now, eta_in_force, forward = self.setup.at(self._env_steps), self.state.eta.value, None
         start = time.perf_counter()
         if "designer" in phases:
-            self.designer_update(trajectory)
+            self.state, forward, metrics = self.designer_step(now, trajectory, report)
+            self._log(metrics)
         middle = time.perf_counter()
         if "agents" in phases:
-            self.agents_update(trajectory, eta_in_force)
-            self.log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), trajectory.env_steps(), reduce="sum")
-        self.log(("timers", "designer_update"), middle - start, reduce="sum")
-        self.log(("timers", "agents_update"), time.perf_counter() - middle, reduce="sum")
+            self.state, metrics = agents_step(now, self.state, trajectory, eta_in_force, self.generator, forward)
+            if self.state.last_update is not None:
+                metrics.append(((ALL_MODULES, NUM_ENV_STEPS_TRAINED), trajectory.env_steps()))
+            self._log(metrics)
+        self._log([(("timers", "designer_update"), middle - start)])
+        self._log([(("timers", "agents_update"), time.perf_counter() - middle)])
         self._weights_seq_no += 1
         return self.report() if report else {}
 
-    def agents_update(self, trajectory: Trajectory, eta_in_force: Tensor) -> None:
-        """Agents learn from the rewards that the trajectory really carried."""
-        settings = self.config.agent_settings(self._env_steps)
-        rewards = self.designer.mechanism.rewards(trajectory.designer_output, trajectory)
-        before, drawn, outcomes = tuple(self.agents), [], []
-        looks: Sequence[Look | None] = self._looks or [None] * len(before)
-        # Where an update is skipped there is nothing that the designer could look through.
-        self.last_update = self._looks = None
-        for i, (stack, policy) in enumerate(zip(self.stacks, self.policies, strict=True)):
-            group = trajectory.groups[i]
-            columns = trajectory.num_envs * group.agents.shape[1]
-            minibatches = draw_minibatches(
-                trajectory.num_steps, columns, settings, self.generator, whole_columns=policy.recurrent
-            )
-            drawn.append(minibatches)
-            done = update(
-                policy, before[i], trajectory, group, rewards, settings, minibatches, self.reduction, seen=looks[i]
-            )
-            if not self._finite(f"agents {', '.join(stack.policy_ids)}", done.state.theta):
-                return
-            outcomes.append(done)
-            for key, values in done.metrics.items():
-                self.log(("agents", str(i), key), values)
-        self.agents = [done.state for done in outcomes]
-        self.last_update = AgentsUpdate(trajectory, before, eta_in_force, settings, tuple(drawn), tuple(outcomes))
+    def designer_step(
+        self, now: Setup[Any, Any, Any], validation: Trajectory, report: bool
+    ) -> tuple[AlgorithmState, Sequence[ForwardPass] | None, Metrics]:
+        """The designer learns from data of the agents' current policies; here it does not.
 
-    def looks(self, trajectory: Trajectory) -> list[Look]:
-        """The current policies on a trajectory that is next to be learned from, see :class:`Look`."""
-        self._looks = [
-            look(policy, state.theta, trajectory, group)
-            for policy, state, group in zip(self.policies, self.agents, trajectory.groups, strict=True)
-        ]
-        return self._looks
+        Args:
+            now: functions, and settings at this moment.
+            validation: the trajectory.
+            report: whether metrics are wanted that cost something.
 
-    def designer_update(self, validation: Trajectory) -> None:
-        """For subclasses: the designer learns from data of the agents' current policies."""
-
-    def _finite(self, who: str, *tensors: Tensor) -> bool:
-        """Whether all are finite; if not, raises or counts, as ``nan_policy`` says."""
-        # A sum is NaN or infinite as soon as one summand is, and costs a third of an elementwise check.
-        if all(math.isfinite(tensor.sum()) for tensor in tensors):
-            return True
-        if self.config.nan_policy == "error":
-            raise NonFiniteError(
-                f"NaN or infinity in the update of {who} after {self._env_steps} environment steps; lower its "
-                "learning rate, clip its gradient (agent_grad_clip, designer_grad_clip), or set nan_policy: skip"
-            )
-        self.log((ALL_MODULES, NUM_SKIPPED_UPDATES), 1, reduce="sum")
-        return False
+        Returns:
+            The new state, forward passes that the agents' step may use, and metrics.
+        """
+        return self.state, None, []
 
     # -- metrics ----------------------------------------------------------------------------------------
 
-    def log(self, key: tuple[str, ...], value: Any, reduce: str = "mean") -> None:
-        """Notes a value of a metric; tensors are read, and values reduced, only when reporting."""
-        self._logged.setdefault((key, reduce), []).append(value)
+    def _log(self, metrics: Metrics) -> None:
+        """Notes values; tensors are read, and values reduced, only when reporting."""
+        for key, value in metrics:
+            self._logged.setdefault(key, []).append(value)
 
     def report(self) -> Any:
         """Metrics since the last report, in RLlib's form."""
         trained = 0.0
-        for (key, how), noted in self._logged.items():
+        for key, noted in self._logged.items():
             values = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in noted])
+            how = _REDUCED.get(key, "mean")
             reduction = getattr(values, {"mean": "mean", "sum": "sum", "max": "amax"}[how])
             reduced = reduction(0).reshape(-1).tolist()
             if key[0] == "agents":
@@ -279,18 +197,20 @@ class IncentiveLearner(TorchLearner):
             if key == (ALL_MODULES, NUM_ENV_STEPS_TRAINED):
                 trained = reduced[0]
         self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), trained, reduce="lifetime_sum")
-        self._logged = {}
+        self._logged, self._replica_due = {}, True
         return self.metrics.reduce()
 
     # -- state ------------------------------------------------------------------------------------------
 
-    def module_rows(self) -> list[tuple[RowModule, Any, Tensor]]:
-        """(module, layout, row ``[1, D]``) of everything that RLlib's modules show."""
-        rows: list[tuple[RowModule, Any, Tensor]] = []
-        for stack, policy, state in zip(self.stacks, self.policies, self.agents, strict=True):
+    def module_rows(self) -> list[tuple[RowModule, Parameters, Tensor]]:
+        """(module, layout, row ``[1, D]``) of everything that RLlib's modules show: agents, designer, its critic."""
+        rows: list[tuple[RowModule, Parameters, Tensor]] = []
+        for stack, layout, agents in zip(self.stacks, self._layouts, self.state.agents, strict=False):
             for i, policy_id in enumerate(stack.policy_ids):
-                rows.append((self._module[policy_id], policy.parameters, state.theta[i : i + 1]))
-        rows.append((self._module[DESIGNER], self.designer.parameters, self.eta.value))
+                rows.append((self._module[policy_id], layout, agents.theta[i : i + 1]))
+        designer = [self.state.eta] if self.state.phi is None else [self.state.eta, self.state.phi]
+        for layout, parameter in zip(self._layouts[len(self.stacks) :], designer, strict=True):
+            rows.append((self._module[DESIGNER], layout, parameter.value))
         return rows
 
     def _mark_modules_read(self) -> None:
@@ -302,17 +222,19 @@ class IncentiveLearner(TorchLearner):
         rows = self.module_rows()
         if not any(module.changed for module, _, _ in rows):
             return
-        self.take_rows([module.read(layout).to(self._device) for module, layout, _ in rows])
+        self._set_rows([module.read(layout).to(self._device) for module, layout, _ in rows])
         self._mark_modules_read()
 
-    def take_rows(self, rows: list[Tensor]) -> None:
-        """Sets parameters from rows in the order of :meth:`module_rows`."""
-        start = 0
-        for i, stack in enumerate(self.stacks):
-            theta = torch.cat(rows[start : start + len(stack.policy_ids)])
-            self.agents[i] = replace(self.agents[i], theta=theta)
+    def _set_rows(self, rows: list[Tensor]) -> None:
+        """Sets parameters from rows in the order of :meth:`module_rows`; optimizers stay."""
+        agents, start = [], 0
+        for stack, old in zip(self.stacks, self.state.agents, strict=True):
+            agents.append(replace(old, theta=torch.cat(rows[start : start + len(stack.policy_ids)])))
             start += len(stack.policy_ids)
-        self.eta = replace(self.eta, value=rows[start])
+        eta, phi = replace(self.state.eta, value=rows[start]), self.state.phi
+        if phi is not None:
+            phi = replace(phi, value=rows[start + 1])
+        self.state = replace(self.state, agents=tuple(agents), eta=eta, phi=phi)
 
     @property
     def module(self) -> Any:
@@ -337,9 +259,9 @@ class IncentiveLearner(TorchLearner):
             return {
                 WEIGHTS_SEQ_NO: self._weights_seq_no,
                 COMPONENT_RL_MODULE: {
-                    "agents": [state.theta.cpu().numpy() for state in self.agents],
-                    "designer": self.eta.value.cpu().numpy(),
-                    "epsilon": value_at(self.config.agent_epsilon, self._env_steps),
+                    "agents": [agents.theta.cpu().numpy() for agents in self.state.agents],
+                    "designer": self.state.eta.value.cpu().numpy(),
+                    "epsilon": self.setup.settings.agents.at(self._env_steps).epsilon,
                 },
             }
         state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
@@ -357,25 +279,42 @@ class IncentiveLearner(TorchLearner):
 
     def get_own_state(self) -> dict[str, Any]:
         """All but the parameters that the modules hold."""
+        state = self.state
         return {
-            "agents": [(state.optimizer, state.target) for state in self.agents],
-            "eta_optimizer": self.eta.optimizer,
-            # A shard of the trajectory says nothing about the other learners': they start the pipeline anew.
-            "last_update": self.last_update if self.config.num_learners <= 1 else None,
+            "agents": [(agents.optimizer, agents.target) for agents in state.agents],
+            "eta_optimizer": state.eta.optimizer,
+            "phi_optimizer": None if state.phi is None else state.phi.optimizer,
+            "phi_target": state.phi_target,
+            "cost_optimizer": state.cost_optimizer,
+            "clones": state.clones,
+            # A shard of the trajectory says nothing about the other learners': they start the pipeline afresh.
+            "last_update": state.last_update if self.config.num_learners <= 1 else None,
+            "num_seen": state.num_seen,
             "generator": self.generator.get_state(),
             "env_steps": self._env_steps,
         }
 
-    def set_own_state(self, state: dict[str, Any]) -> None:
+    def set_own_state(self, saved: dict[str, Any]) -> None:
         """Inverse of :meth:`get_own_state`."""
-        self.agents = [
-            replace(agents, optimizer=optimizer, target=target)
-            for agents, (optimizer, target) in zip(self.agents, state["agents"], strict=True)
+        now = self.state
+        agents = [
+            replace(old, optimizer=optimizer, target=target)
+            for old, (optimizer, target) in zip(now.agents, saved["agents"], strict=True)
         ]
-        self.eta = replace(self.eta, optimizer=state["eta_optimizer"])
-        self.last_update = state["last_update"]
-        self.generator.set_state(state["generator"].cpu())  # draws are the CPU's, so that they do not depend on devices
-        self._env_steps = state["env_steps"]
+        clones = saved.get("clones")
+        self.state = replace(
+            now,
+            agents=tuple(agents),
+            eta=replace(now.eta, optimizer=saved["eta_optimizer"]),
+            phi=None if now.phi is None else replace(now.phi, optimizer=saved["phi_optimizer"]),
+            phi_target=saved.get("phi_target"),
+            cost_optimizer=saved.get("cost_optimizer", now.cost_optimizer),
+            clones=None if clones is None else tuple(clones),
+            last_update=saved["last_update"],
+            num_seen=saved.get("num_seen", saved.get("looked_at", 0)),  # its name in 0.1
+        )
+        self.generator.set_state(saved["generator"].cpu())  # draws are the CPU's, so that they do not depend on devices
+        self._env_steps = saved["env_steps"]
 
     def compute_loss_for_module(self, **kwargs: Any) -> Any:
         """RLlib's per-module loss; here one loss couples all modules, see :meth:`update`."""

@@ -10,7 +10,6 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,8 +21,17 @@ from rllib_metagrad.modules.distributions import (
     DiagonalGaussian,
     MultiCategorical,
 )
-from rllib_metagrad.modules.networks import Network, NetworkSettings, Parameters
-from rllib_metagrad.modules.population import EnvSpec
+from rllib_metagrad.modules.networks import Network, Parameters, check_encoder
+from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.settings import (
+    DesignerSettings,
+    FixedIncentiveSettings,
+    IncentiveFunctionSettings,
+    IncentiveSettings,
+    LearningDesignerSettings,
+    NetworkSettings,
+    StochasticDesignerSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class IncentiveFunction(Designer):
 
     def outputs(self, eta: Tensor, states: Tensor, features: Tensor) -> Tensor:
         """``u [n, U]``, differentiable in ``eta``."""
-        leaves = self.parameters.cut(eta)
+        leaves = self.parameters.split(eta)
         raw = self.network.apply(leaves, states.unsqueeze(0), features.unsqueeze(0)).squeeze(0)
         return self.mechanism.squash(raw + self.output_bias)
 
@@ -110,7 +118,7 @@ class StochasticDesigner(Designer):
     """A designer that is itself an RL policy (dual-RL; the AI Economist of Zheng et al. 2020).
 
     With ``levels`` its action assigns one of them to each output: jointly, ``Discrete(|levels|^U)``, as in
-    Yang et al. 2022 for Escape Room, or factorised, one choice an output, as for tax brackets. Without levels
+    Yang et al. 2022 for Escape Room, or factorized, one choice an output, as for tax brackets. Without levels
     it draws raw outputs from a Gaussian of fixed standard deviation and squashes them: dual-RL (c).
     """
 
@@ -121,7 +129,7 @@ class StochasticDesigner(Designer):
         mechanism: Mechanism,
         settings: NetworkSettings,
         levels: Sequence[float] | None,
-        factorised: bool = False,
+        factorized: bool = False,
         std: float = 1.0,
         picture_shape: tuple[int, ...] | None = None,
     ) -> None:
@@ -131,13 +139,13 @@ class StochasticDesigner(Designer):
         self._table: Tensor | None = None
         if levels is None:
             self.distribution = DiagonalGaussian(outputs)
-        elif factorised:
+        elif factorized:
             self.distribution = MultiCategorical([len(levels)] * outputs)
             self._table = torch.tensor(levels, dtype=torch.float32)
         else:
             self.distribution = Categorical(len(levels) ** outputs)
             self._table = torch.tensor(list(itertools.product(levels, repeat=outputs)), dtype=torch.float32)
-        self._log_std = torch.tensor(float(std)).log()
+        self._fixed_log_std = torch.tensor(float(std)).log()
         self.network = Network(
             state_shape,
             self.distribution.num_outputs,
@@ -149,10 +157,10 @@ class StochasticDesigner(Designer):
         self.parameters = Parameters(self.network.leaves)
 
     def _raw(self, eta: Tensor, states: Tensor, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        leaves = self.parameters.cut(eta)
+        leaves = self.parameters.split(eta)
         raw = self.network.apply(leaves, states.unsqueeze(0), features.unsqueeze(0)).squeeze(0)
-        free = self._log_std.to(raw).expand(raw.shape[-1]) if self.distribution.num_free else None
-        return raw, free
+        log_std = self._fixed_log_std.to(raw).expand(raw.shape[-1]) if self.distribution.num_log_std else None
+        return raw, log_std
 
     def decode(self, actions: Tensor) -> Tensor:
         """Actions to the mechanism's input ``[n, U]``."""
@@ -164,18 +172,18 @@ class StochasticDesigner(Designer):
         self, eta: Tensor, states: Tensor, features: Tensor, generator: torch.Generator, greedy: bool = False
     ) -> DesignerStep:
         """See :class:`Designer`."""
-        raw, free = self._raw(eta, states, features)
+        raw, log_std = self._raw(eta, states, features)
         if greedy:
-            actions = self.distribution.mode(raw, free, None)
+            actions = self.distribution.mode(raw, log_std, None)
             return DesignerStep(self.decode(actions), actions)
-        actions, log_probs = self.distribution.sample(raw, free, None, 0.0, generator)
+        actions, log_probs = self.distribution.sample(raw, log_std, None, 0.0, generator)
         return DesignerStep(self.decode(actions), actions, log_probs)
 
     def evaluate(self, eta: Tensor, states: Tensor, features: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities and entropies ``[n]`` of recorded designer actions, differentiable in ``eta``."""
-        raw, free = self._raw(eta, states, features)
-        log_probs = self.distribution.log_prob(raw, free, actions, None, 0.0)
-        return log_probs, self.distribution.entropy(raw, free, None)
+        raw, log_std = self._raw(eta, states, features)
+        log_probs = self.distribution.log_prob(raw, log_std, actions, None, 0.0)
+        return log_probs, self.distribution.entropy(raw, log_std, None)
 
 
 class ConstantDesigner(Designer):
@@ -213,74 +221,57 @@ class DesignerCritic:
         self.network = Network(spec.state_shape, 1, settings, "value_", picture_shape=spec.state_picture_shape)
         self.parameters = Parameters(self.network.leaves)
 
+    def initialize(self, generator: torch.Generator) -> Tensor:
+        """Initial ``phi [1, D]``."""
+        return self.parameters.initialize(1, generator)
+
     def values(self, phi: Tensor, states: Tensor) -> Tensor:
         """``V [n]`` of states ``[n, *state]``."""
-        leaves = self.parameters.cut(phi)
+        leaves = self.parameters.split(phi)
         return self.network.apply(leaves, states.unsqueeze(0)).squeeze(0).squeeze(-1)
 
 
-@dataclass(frozen=True)
-class DesignerSettings:
-    """What kind of designer there is.
-
-    Attributes:
-        kind: ``incentive_function`` (MetaGrad, AMD), ``stochastic`` (dual-RL) or ``constant``.
-        mechanism: name of the mechanism, or None for the kind's usual one.
-        mechanism_config: its arguments.
-        network: of the incentive function, or of the stochastic designer.
-        output_bias: see :class:`IncentiveFunction`.
-        levels: of a stochastic designer, None for continuous outputs.
-        factorised: see :class:`StochasticDesigner`.
-        std: of continuous outputs before squashing.
-        constant: outputs of a constant designer, None for zeros.
-    """
-
-    kind: Literal["incentive_function", "stochastic", "constant"]
-    mechanism: str
-    mechanism_config: dict[str, Any]
-    network: NetworkSettings
-    output_bias: float = 0.0
-    levels: tuple[float, ...] | None = None
-    factorised: bool = False
-    std: float = 1.0
-    constant: tuple[float, ...] | None = None
+def mechanism_name(incentives: IncentiveSettings, designer: DesignerSettings) -> str:
+    """The mechanism that the user names, or the usual one of this kind of designer."""
+    if incentives.mechanism is not None:
+        return incentives.mechanism
+    continuous = isinstance(designer, StochasticDesignerSettings) and designer.levels is None
+    return "agent_incentives" if continuous else "action_incentives"
 
 
-def make_designer(settings: DesignerSettings, spec: EnvSpec) -> Designer:
-    """Builds the designer for an environment.
+def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spec: EnvSpec) -> Designer:
+    """The designer of an environment; what kind it is, its settings say.
 
     Raises:
         ValueError: for an unknown mechanism, or outputs that do not fit it.
     """
+    name = mechanism_name(incentives, designer)
     mechanism = make_mechanism(
-        settings.mechanism,
-        spec.num_agents,
-        spec.num_action_types,
-        settings.mechanism_config,
-        spec.mechanism_facts,
-        spec.name,
+        name, spec.num_agents, spec.num_action_types, incentives.mechanism_config, spec.mechanism_facts, spec.name
     )
-    shape = spec.state_shape
     if mechanism.read_by_environment and not spec.mechanism_facts.get("reads_designer_output"):
         raise ValueError(
-            f"mechanism {settings.mechanism!r} has nothing to decide in {spec.name}, whose env_config fixes it; "
+            f"mechanism {name!r} has nothing to decide in {spec.name}, whose env_config fixes it; "
             "leave it to the designer (tax: external)"
         )
+    check_encoder("designer_network", designer.network, spec.state_picture_shape, "the designer", spec.name)
     # What the environment reads is decided before anybody has acted.
     features = 0 if mechanism.read_by_environment else spec.num_features
-    if settings.kind == "constant":
-        return ConstantDesigner(mechanism, settings.constant)
-    if settings.kind == "stochastic":
+    shape, picture = spec.state_shape, spec.state_picture_shape
+    if isinstance(designer, IncentiveFunctionSettings):
+        return IncentiveFunction(shape, features, mechanism, designer.network, designer.output_bias, picture)
+    if isinstance(designer, StochasticDesignerSettings):
         return StochasticDesigner(
-            shape,
-            features,
-            mechanism,
-            settings.network,
-            settings.levels,
-            settings.factorised,
-            settings.std,
-            spec.state_picture_shape,
+            shape, features, mechanism, designer.network, designer.levels, designer.factorized, designer.std, picture
         )
-    return IncentiveFunction(
-        shape, features, mechanism, settings.network, settings.output_bias, spec.state_picture_shape
-    )
+    constant = incentives.fixed_incentives if isinstance(incentives, FixedIncentiveSettings) else None
+    return ConstantDesigner(mechanism, constant)
+
+
+def make_designer_critic(designer: DesignerSettings, spec: EnvSpec) -> DesignerCritic | None:
+    """V_phi, or None if the designer has no critic."""
+    network = designer.value_network if isinstance(designer, LearningDesignerSettings) else None
+    if network is None:
+        return None
+    check_encoder("designer_critic_network", network, spec.state_picture_shape, "the designer", spec.name)
+    return DesignerCritic(spec, network)

@@ -21,18 +21,18 @@ class ActionDistribution(Protocol):
 
     Attributes:
         num_outputs: network outputs it needs.
-        num_free: parameters that do not depend on the observation (a Gaussian's log standard deviations).
+        num_log_std: parameters that do not depend on the observation (a Gaussian's log standard deviations).
         action_shape: trailing shape of an action: () for discrete ones, (D,) otherwise.
     """
 
     num_outputs: int
-    num_free: int
+    num_log_std: int
     action_shape: tuple[int, ...]
 
     def sample(
         self,
         outputs: Tensor,
-        free: Tensor | None,
+        log_std: Tensor | None,
         masks: Tensor | None,
         epsilon: float,
         generator: torch.Generator,
@@ -40,17 +40,17 @@ class ActionDistribution(Protocol):
         """Draws actions and gives their log-probabilities."""
         ...
 
-    def mode(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
+    def mode(self, outputs: Tensor, log_std: Tensor | None, masks: Tensor | None) -> Tensor:
         """The most probable actions."""
         ...
 
     def log_prob(
-        self, outputs: Tensor, free: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
+        self, outputs: Tensor, log_std: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
     ) -> Tensor:
         """Log-probabilities (densities) of actions, exploration included."""
         ...
 
-    def entropy(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
+    def entropy(self, outputs: Tensor, log_std: Tensor | None, masks: Tensor | None) -> Tensor:
         """Entropy of the policy without exploration, in nats."""
         ...
 
@@ -80,7 +80,7 @@ def _log_probs(logits: Tensor, masks: Tensor | None, epsilon: float = 0.0) -> Te
 class Categorical:
     """One of ``n`` actions."""
 
-    num_free = 0
+    num_log_std = 0
     action_shape: tuple[int, ...] = ()
 
     def __init__(self, n: int) -> None:
@@ -89,7 +89,7 @@ class Categorical:
     def sample(
         self,
         outputs: Tensor,
-        free: Tensor | None,
+        log_std: Tensor | None,
         masks: Tensor | None,
         epsilon: float,
         generator: torch.Generator,
@@ -103,18 +103,18 @@ class Categorical:
         actions = torch.argmax(probs / race, dim=-1)
         return actions, log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
-    def mode(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
+    def mode(self, outputs: Tensor, log_std: Tensor | None, masks: Tensor | None) -> Tensor:
         """The action of the largest logit."""
         return torch.argmax(_masked(outputs, masks), dim=-1)
 
     def log_prob(
-        self, outputs: Tensor, free: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
+        self, outputs: Tensor, log_std: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
     ) -> Tensor:
         """Of actions ``[...]``."""
         log_probs = _log_probs(outputs, masks, epsilon)
         return log_probs.gather(-1, actions.unsqueeze(-1)).squeeze(-1)
 
-    def entropy(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
+    def entropy(self, outputs: Tensor, log_std: Tensor | None, masks: Tensor | None) -> Tensor:
         """In nats."""
         log_probs = _log_probs(outputs, masks)
         return -(torch.exp(log_probs) * log_probs).sum(-1)
@@ -123,7 +123,7 @@ class Categorical:
 class MultiCategorical:
     """Independent choices, one of ``nvec[d]`` each; masks are concatenated."""
 
-    num_free = 0
+    num_log_std = 0
 
     def __init__(self, nvec: list[int]) -> None:
         self.nvec = nvec
@@ -138,7 +138,7 @@ class MultiCategorical:
     def sample(
         self,
         outputs: Tensor,
-        free: Tensor | None,
+        log_std: Tensor | None,
         masks: Tensor | None,
         epsilon: float,
         generator: torch.Generator,
@@ -147,12 +147,12 @@ class MultiCategorical:
         drawn = [part.sample(o, None, m, epsilon, generator) for part, o, m in self._split(outputs, masks)]
         return torch.stack([a for a, _ in drawn], -1), torch.stack([lp for _, lp in drawn], -1).sum(-1)
 
-    def mode(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
+    def mode(self, outputs: Tensor, log_std: Tensor | None, masks: Tensor | None) -> Tensor:
         """Each choice's most probable value."""
         return torch.stack([part.mode(o, None, m) for part, o, m in self._split(outputs, masks)], -1)
 
     def log_prob(
-        self, outputs: Tensor, free: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
+        self, outputs: Tensor, log_std: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
     ) -> Tensor:
         """Of actions ``[..., D]``."""
         terms = [
@@ -161,7 +161,7 @@ class MultiCategorical:
         ]
         return torch.stack(terms, -1).sum(-1)
 
-    def entropy(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
+    def entropy(self, outputs: Tensor, log_std: Tensor | None, masks: Tensor | None) -> Tensor:
         """Sum over choices."""
         return torch.stack([part.entropy(o, None, m) for part, o, m in self._split(outputs, masks)], -1).sum(-1)
 
@@ -176,36 +176,36 @@ class DiagonalGaussian:
 
     def __init__(self, size: int) -> None:
         self.num_outputs = size
-        self.num_free = size
+        self.num_log_std = size
         self.action_shape: tuple[int, ...] = (size,)
 
     def sample(
         self,
         outputs: Tensor,
-        free: Tensor | None,
+        log_std: Tensor | None,
         masks: Tensor | None,
         epsilon: float,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
         """Mean plus scaled normal noise."""
-        assert free is not None
+        assert log_std is not None
         noise = torch.randn(outputs.shape, generator=generator, dtype=outputs.dtype).to(outputs.device)
-        actions = outputs + torch.exp(free) * noise
-        return actions, self.log_prob(outputs, free, actions, None, 0.0)
+        actions = outputs + torch.exp(log_std) * noise
+        return actions, self.log_prob(outputs, log_std, actions, None, 0.0)
 
-    def mode(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
+    def mode(self, outputs: Tensor, log_std: Tensor | None, masks: Tensor | None) -> Tensor:
         """The mean."""
         return outputs
 
     def log_prob(
-        self, outputs: Tensor, free: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
+        self, outputs: Tensor, log_std: Tensor | None, actions: Tensor, masks: Tensor | None, epsilon: float
     ) -> Tensor:
         """Log-density of actions ``[..., D]``."""
-        assert free is not None
-        z = (actions - outputs) * torch.exp(-free)
-        return (-0.5 * z * z - free - 0.5 * _LOG_2PI).sum(-1)
+        assert log_std is not None
+        z = (actions - outputs) * torch.exp(-log_std)
+        return (-0.5 * z * z - log_std - 0.5 * _LOG_2PI).sum(-1)
 
-    def entropy(self, outputs: Tensor, free: Tensor | None, masks: Tensor | None) -> Tensor:
+    def entropy(self, outputs: Tensor, log_std: Tensor | None, masks: Tensor | None) -> Tensor:
         """Of the normal distribution, in nats."""
-        assert free is not None
-        return (free + 0.5 * (1 + _LOG_2PI)).expand_as(outputs).sum(-1)
+        assert log_std is not None
+        return (log_std + 0.5 * (1 + _LOG_2PI)).expand_as(outputs).sum(-1)

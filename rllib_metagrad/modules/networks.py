@@ -1,7 +1,7 @@
 """Functional networks over a stack of parameter sets.
 
 ``P`` policies with parameters of one shape are one matrix ``theta [P, D]``, and one batched matrix product
-runs them all: nothing loops over agents. A network knows how to cut ``theta`` into its leaves and how to
+runs them all: nothing loops over agents. A network knows how to split ``theta`` into its leaves and how to
 apply them to inputs ``[P, n, *]``. ``P = 1`` is the ordinary network, e.g. the designer's.
 """
 
@@ -10,51 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from rllib_metagrad.settings import NetworkSettings, SettingError
+from rllib_metagrad.settings.networks import PICTURE_AND_VECTOR
+
 # Pictures go through in blocks whose feature maps, this many numbers, stay in a core's cache between two layers: whole
 # batches of thousands take a quarter longer.
 _BLOCK = 300_000
 
-Activation = Literal["relu", "tanh", "silu", "elu"]
-#: The one encoder that a user names.
-PICTURE_AND_VECTOR = "picture_and_vector"
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "tanh": torch.tanh,
     "silu": F.silu,
     "elu": F.elu,
 }
-
-
-@dataclass(frozen=True)
-class NetworkSettings:
-    """Shape of a network.
-
-    Attributes:
-        hiddens: widths of the hidden layers.
-        activation: after each hidden layer.
-        filters: for pictures: ``[channels, kernel, stride]`` of each convolution before the layers.
-        encoder: None goes by the input's shape. ``picture_and_vector`` cuts a row of numbers into the picture that it
-            begins with and a vector, and joins the vector to what convolutions make of the picture.
-        picture_hiddens: with that encoder, widths of dense layers between the convolutions and the joining.
-        output_scale: factor on the initial weights of the output layer.
-        share_trunk: actor and critic share all but their output layers.
-        critic_lstm: for agents: width of an LSTM over the episode before the critic's output layer, or None for none.
-    """
-
-    hiddens: tuple[int, ...] = (64, 64)
-    activation: Activation = "relu"
-    filters: tuple[tuple[int, int, int], ...] = ((6, 3, 1),)
-    encoder: str | None = None
-    picture_hiddens: tuple[int, ...] = ()
-    output_scale: float = 1.0
-    share_trunk: bool = False
-    critic_lstm: int | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +198,7 @@ class Parameters:
         parts = [(torch.rand(stack, leaf.size, generator=generator) * 2 - 1) * leaf.bound for leaf in self.leaves]
         return torch.cat(parts, dim=1)
 
-    def cut(self, theta: Tensor) -> list[Tensor]:
+    def split(self, theta: Tensor) -> list[Tensor]:
         """Leaves ``[P, *shape]`` as views of ``theta [P, D]`` (differentiable)."""
         p = theta.shape[0]
         parts = torch.split(theta, self.sizes, dim=1)
@@ -233,7 +206,7 @@ class Parameters:
 
     def named(self, theta: Tensor) -> dict[str, Tensor]:
         """Leaves by name."""
-        return {leaf.name: part for leaf, part in zip(self.leaves, self.cut(theta), strict=True)}
+        return {leaf.name: part for leaf, part in zip(self.leaves, self.split(theta), strict=True)}
 
     def join(self, named: dict[str, Tensor], stack: int) -> Tensor:
         """Inverse of :meth:`named`.
@@ -242,3 +215,23 @@ class Parameters:
             KeyError: if a leaf is missing.
         """
         return torch.cat([named[leaf.name].reshape(stack, leaf.size) for leaf in self.leaves], dim=1)
+
+
+def check_encoder(key: str, settings: NetworkSettings, picture: Sequence[int] | None, who: str, env: str) -> None:
+    """Checks that a network finds what its encoder looks at.
+
+    Args:
+        key: of the network.
+        settings: its settings.
+        picture: shape of the picture that the network's input begins with, or None.
+        who: observes it, for the message.
+        env: the environment's name.
+
+    Raises:
+        SettingError: if the encoder wants a picture and there is none.
+    """
+    if settings.encoder is not None and picture is None:
+        raise SettingError(
+            f"{key}.encoder",
+            f"is {settings.encoder}, but what {who} observes in {env!r} is no picture with a vector; leave it out",
+        )

@@ -14,8 +14,9 @@ from rllib_metagrad.modules.distributions import (
     DiagonalGaussian,
     MultiCategorical,
 )
-from rllib_metagrad.modules.networks import Leaf, Network, NetworkSettings, Parameters
+from rllib_metagrad.modules.networks import Leaf, Network, Parameters
 from rllib_metagrad.modules.recurrent import RecurrentNetwork
+from rllib_metagrad.settings import NetworkSettings
 
 
 def make_distribution(space: gym.Space) -> ActionDistribution:
@@ -75,25 +76,25 @@ class StackedPolicy:
             self._actor = Network(observation_shape, outputs, settings, "actor_", picture_shape=picture_shape)
             self._critic = make_critic(observation_shape, 1, settings, "critic_", picture_shape=picture_shape)
             actor_leaves = self._actor.leaves
-        free = [Leaf("actor_log_std", (self.distribution.num_free,), 0.0)] * bool(self.distribution.num_free)
+        log_std = [Leaf("actor_log_std", (self.distribution.num_log_std,), 0.0)] * bool(self.distribution.num_log_std)
         critic_leaves = self._critic.leaves if critic else []
-        self.parameters = Parameters([*actor_leaves, *free, *critic_leaves])
+        self.parameters = Parameters([*actor_leaves, *log_std, *critic_leaves])
         self._num_trunk = len(self._trunk.leaves) if self.shares_trunk else 0
         self._num_actor = len(actor_leaves)
-        self._num_free = len(free)
+        self._num_log_std = len(log_std)
         critic_size = sum(leaf.size for leaf in critic_leaves)
         self.critic_only = torch.arange(self.parameters.size) >= self.parameters.size - critic_size
 
     def initialize(self, stack: int, generator: torch.Generator) -> Tensor:
         """Initial ``theta [P, D]``."""
         theta = self.parameters.initialize(stack, generator)
-        if self._num_free:
-            free = self.parameters.cut(theta)[self._num_actor]
-            free.fill_(self.initial_log_std)
+        if self._num_log_std:
+            log_std = self.parameters.split(theta)[self._num_actor]
+            log_std.fill_(self.initial_log_std)
         return theta
 
-    def _free(self, leaves: list[Tensor]) -> Tensor | None:
-        return leaves[self._num_actor].unsqueeze(1) if self._num_free else None
+    def _log_std(self, leaves: list[Tensor]) -> Tensor | None:
+        return leaves[self._num_actor].unsqueeze(1) if self._num_log_std else None
 
     def _actor_outputs(self, leaves: list[Tensor], observations: Tensor) -> tuple[Tensor, Tensor | None]:
         """Action-distribution parameters, and the trunk's output where there is one."""
@@ -105,7 +106,7 @@ class StackedPolicy:
     def _critic_values(
         self, leaves: list[Tensor], observations: Tensor, hidden: Tensor | None, num_rows: int
     ) -> Tensor:
-        own = leaves[self._num_actor + self._num_free :]
+        own = leaves[self._num_actor + self._num_log_std :]
         inputs = observations if hidden is None else hidden
         if isinstance(self._critic, RecurrentNetwork):
             return self._critic.apply(own, inputs, num_rows).squeeze(-1)
@@ -115,12 +116,12 @@ class StackedPolicy:
         self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float, num_rows: int
     ) -> Evaluation:
         """See :class:`rllib_metagrad.core.agent_update.Policy`."""
-        leaves = self.parameters.cut(theta)
+        leaves = self.parameters.split(theta)
         outputs, hidden = self._actor_outputs(leaves, observations)
-        free = self._free(leaves)
+        log_std = self._log_std(leaves)
         return Evaluation(
-            self.distribution.log_prob(outputs, free, actions, masks, epsilon),
-            self.distribution.entropy(outputs, free, masks),
+            self.distribution.log_prob(outputs, log_std, actions, masks, epsilon),
+            self.distribution.entropy(outputs, log_std, masks),
             self._critic_values(leaves, observations, hidden, num_rows) if self.has_critic else None,
         )
 
@@ -128,19 +129,19 @@ class StackedPolicy:
         self, theta: Tensor, observations: Tensor, actions: Tensor, masks: Tensor | None, epsilon: float
     ) -> Tensor:
         """See :class:`rllib_metagrad.core.agent_update.Policy`."""
-        outputs, free = self.outputs(theta, observations)
-        return self.distribution.log_prob(outputs, free, actions, masks, epsilon)
+        outputs, log_std = self.outputs(theta, observations)
+        return self.distribution.log_prob(outputs, log_std, actions, masks, epsilon)
 
     def values(self, theta: Tensor, observations: Tensor, num_rows: int) -> Tensor:
         """See :class:`rllib_metagrad.core.agent_update.Policy`."""
-        leaves = self.parameters.cut(theta)
+        leaves = self.parameters.split(theta)
         hidden = self._trunk.apply(leaves, observations) if self.shares_trunk else None
         return self._critic_values(leaves, observations, hidden, num_rows)
 
     def outputs(self, theta: Tensor, observations: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Parameters of the action distribution: network outputs ``[P, n, O]`` and free ones ``[P, 1, F]``."""
-        leaves = self.parameters.cut(theta)
-        return self._actor_outputs(leaves, observations)[0], self._free(leaves)
+        """Parameters of the action distribution: outputs ``[P, n, O]``, log standard deviations ``[P, 1, D]``."""
+        leaves = self.parameters.split(theta)
+        return self._actor_outputs(leaves, observations)[0], self._log_std(leaves)
 
     def act(
         self,
@@ -155,8 +156,8 @@ class StackedPolicy:
 
         Takes theta as :attr:`parameters` cuts it, since a rollout acts many times by the same parameters.
         """
-        outputs, free = self._actor_outputs(leaves, observations)[0], self._free(leaves)
+        outputs, log_std = self._actor_outputs(leaves, observations)[0], self._log_std(leaves)
         if greedy:
-            actions = self.distribution.mode(outputs, free, masks)
-            return actions, self.distribution.log_prob(outputs, free, actions, masks, 0.0)
-        return self.distribution.sample(outputs, free, masks, epsilon, generator)
+            actions = self.distribution.mode(outputs, log_std, masks)
+            return actions, self.distribution.log_prob(outputs, log_std, actions, masks, 0.0)
+        return self.distribution.sample(outputs, log_std, masks, epsilon, generator)

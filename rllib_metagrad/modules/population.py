@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 
-from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
-from rllib_metagrad.modules.networks import NetworkSettings
+from rllib_metagrad.core.losses import LOSSES
+from rllib_metagrad.core.reduction import OneLearner, Reduction
+from rllib_metagrad.core.state import Setup
+from rllib_metagrad.modules.designer import make_designer, make_designer_critic
+from rllib_metagrad.modules.networks import check_encoder
 from rllib_metagrad.modules.policy import StackedPolicy
-
-
-@dataclass(frozen=True)
-class EnvSpec:
-    """Shapes and names of an environment: all that learners need to know of it, and picklable."""
-
-    name: str
-    possible_agents: tuple[str, ...]
-    groups: tuple[AgentGroup, ...]
-    state_shape: tuple[int, ...]
-    num_action_types: int
-    action_type_names: tuple[str, ...]
-    action_feature_size: int
-    max_episode_steps: int | None
-    mechanism_facts: dict[str, Any] = field(default_factory=dict)
-    state_picture_shape: tuple[int, ...] | None = None
-
-    @classmethod
-    def of(cls, env: VectorIncentiveEnv) -> EnvSpec:
-        """Reads it off an environment."""
-        return cls(
-            env.name,
-            tuple(env.possible_agents),
-            tuple(env.groups),
-            tuple(env.state_shape),
-            env.num_action_types,
-            tuple(env.action_type_names),
-            env.action_feature_size,
-            env.max_episode_steps,
-            dict(env.mechanism_facts),
-            env.state_picture_shape,
-        )
-
-    @property
-    def num_agents(self) -> int:
-        """N."""
-        return len(self.possible_agents)
-
-    @property
-    def num_features(self) -> int:
-        """N * F, width of the joint action."""
-        return self.num_agents * self.action_feature_size
+from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.settings.method import MethodSettings
 
 
 @dataclass(frozen=True)
@@ -85,12 +49,6 @@ class Stack:
     def is_identity(self) -> bool:
         """Whether the environment's arrays are already in this stack's order."""
         return bool((self.positions == np.arange(len(self.positions))).all())
-
-    def make_policy(self, settings: NetworkSettings, critic: bool) -> StackedPolicy:
-        """The functions of the stack's policies."""
-        return StackedPolicy(
-            self.observation_shape, self.action_space, settings, critic, picture_shape=self.picture_shape
-        )
 
 
 def make_stacks(spec: EnvSpec, policy_of: Callable[[str], str]) -> tuple[Stack, ...]:
@@ -137,3 +95,55 @@ def make_stacks(spec: EnvSpec, policy_of: Callable[[str], str]) -> tuple[Stack, 
                 )
             )
     return tuple(stacks)
+
+
+def make_policy(settings: MethodSettings[Any, Any], stack: Stack) -> StackedPolicy:
+    """The functions of a stack's policies."""
+    agents = settings.agents
+    return StackedPolicy(
+        stack.observation_shape,
+        stack.action_space,
+        agents.network,
+        critic=LOSSES[agents.loss].needs_critic,
+        picture_shape=stack.picture_shape,
+    )
+
+
+def make_setup(
+    settings: MethodSettings[Any, Any],
+    spec: EnvSpec,
+    stacks: Sequence[Stack],
+    learns: Callable[[str], bool] | None = None,
+    reduction: Reduction | None = None,
+    device: torch.device | None = None,
+) -> Setup[Any, Any, Any]:
+    """Policies, designer and its critic: the one place where they are built, for learners, runners and modules.
+
+    Args:
+        settings: of the method.
+        spec: of the environment.
+        stacks: see :func:`make_stacks`.
+        learns: whether the policy of an id learns; None: all do.
+        reduction: across learners.
+        device: of the policies' constants.
+
+    Raises:
+        ValueError: if networks or mechanism do not fit the environment.
+    """
+    policies = []
+    for stack in stacks:
+        agent = repr(spec.possible_agents[stack.agents[0, 0]])
+        check_encoder("agent_network", settings.agents.network, stack.picture_shape, agent, spec.name)
+        policy = make_policy(settings, stack)
+        policy.critic_only = policy.critic_only.to(device)
+        if learns is not None:
+            policy.trainable = torch.tensor([[float(learns(name))] for name in stack.policy_ids], device=device)
+        policies.append(policy)
+    return Setup(
+        policies=tuple(policies),
+        designer=make_designer(settings.incentives, settings.designer, spec),
+        critic=make_designer_critic(settings.designer, spec),
+        settings=settings,
+        reduction=OneLearner() if reduction is None else reduction,
+        stack_names=tuple(", ".join(stack.policy_ids) for stack in stacks),
+    )

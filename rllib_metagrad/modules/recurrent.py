@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rllib_metagrad.modules.networks import Leaf, Network, NetworkSettings
+from rllib_metagrad.modules.networks import Leaf, Network
+from rllib_metagrad.settings import NetworkSettings
 
 
 def lstm(inputs: Tensor, hidden_weight: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from ray.rllib.core.distribution.torch.torch_distribution import (
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 from torch import Tensor, nn
 
-from rllib_metagrad.modules.designer import DesignerCritic, make_designer
+from rllib_metagrad.modules.designer import make_designer, make_designer_critic
 from rllib_metagrad.modules.distributions import DiagonalGaussian, MultiCategorical
 from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.policy import StackedPolicy
@@ -91,26 +91,22 @@ class PolicyModule(RowModule):
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Action-distribution inputs for observations ``[n, *obs]``."""
         observations = torch.as_tensor(batch[Columns.OBS]).unsqueeze(0)
-        outputs, free = self.policy.outputs(self.read(self.policy.parameters), observations)
+        outputs, log_std = self.policy.outputs(self.read(self.policy.parameters), observations)
         outputs = outputs.squeeze(0)
-        if free is not None:
-            outputs = torch.cat([outputs, free.squeeze(0).expand_as(outputs)], dim=-1)
+        if log_std is not None:
+            outputs = torch.cat([outputs, log_std.squeeze(0).expand_as(outputs)], dim=-1)
         return {Columns.ACTION_DIST_INPUTS: outputs}
 
 
 class DesignerModule(RowModule):
-    """The incentive designer. ``model_config``: ``designer``, ``env_spec``, ``critic_network`` (or None)."""
+    """The designer and its critic. ``model_config``: settings ``designer`` and ``incentives``, and ``env_spec``."""
 
     def setup(self) -> None:
         """Called by RLlib to build the module."""
-        spec = self.model_config["env_spec"]
-        self.designer = make_designer(self.model_config["designer"], spec)
-        self.critic: DesignerCritic | None = None
-        layouts = [self.designer.parameters]
-        if self.model_config["critic_network"] is not None:
-            self.critic = DesignerCritic(spec, self.model_config["critic_network"])
-            layouts.append(self.critic.parameters)
-        self.hold(*layouts)
+        config = self.model_config
+        self.designer = make_designer(config["incentives"], config["designer"], config["env_spec"])
+        self.critic = make_designer_critic(config["designer"], config["env_spec"])
+        self.hold(self.designer.parameters, *([] if self.critic is None else [self.critic.parameters]))
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Incentives ``[n, U]`` for states ``[n, *state]`` and joint actions ``[n, N * F]`` (``action_features``)."""

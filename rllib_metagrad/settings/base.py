@@ -120,7 +120,7 @@ class Settings(BaseModel):
         return str(extra["key"]) if isinstance(extra, dict) else cls.PREFIX + field.rstrip("_")
 
     @classmethod
-    def keys(cls) -> dict[str, str]:
+    def config_keys(cls) -> dict[str, str]:
         """Field names by config key."""
         return {cls.key_of(field): field for field in cls.model_fields}
 
@@ -131,7 +131,7 @@ class Settings(BaseModel):
         Raises:
             SettingError: for an unknown key or a value that cannot be.
         """
-        keys = cls.keys()
+        keys = cls.config_keys()
         for key in values:
             if key not in keys:
                 raise SettingError(str(key), f"is no setting{cls.OWNER and f' of {cls.OWNER}'}{nearest(key, keys)}")
@@ -142,7 +142,7 @@ class Settings(BaseModel):
         """Defaults by config key, as a user would write them."""
         return {
             key: plain(cls.model_fields[field].get_default(call_default_factory=True))
-            for key, field in cls.keys().items()
+            for key, field in cls.config_keys().items()
         }
 
     def replace(self, **changes: Any) -> Self:
