@@ -14,6 +14,7 @@ from rllib_metagrad.settings.incentives import (
     LookingThroughSettings,
     MetaGradSettings,
 )
+from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.networks import NetworkSettings
 from rllib_metagrad.settings.schedule import Schedule
 
@@ -26,6 +27,7 @@ __all__ = [
     "LearningDesignerSettings",
     "LookingThroughSettings",
     "MetaGradSettings",
+    "MethodSettings",
     "NetworkSettings",
     "OptimizerSettings",
     "Schedule",

@@ -168,7 +168,7 @@ class Settings(BaseModel):
                 raise SettingError(f"{cls.key_of(info.field_name)}.{error.key}", error.message) from None
             except TypeError as error:  # keys that are no strings
                 raise ValueError(str(error)) from None
-        if isinstance(value, list | tuple | Schedule) and any(isinstance(m, ScheduledMark) for m in field.metadata):
+        if isinstance(value, list | tuple | Schedule) and any(isinstance(m, ScheduledMark) for m in _kind(field)[1]):
             return Schedule.read(value, check)
         return check(value)
 
@@ -206,11 +206,7 @@ def plain(value: Any) -> Any:
 
 def expected(field: FieldInfo) -> str:
     """What a field must be, in words: ``a number >= 0 and <= 1 or null``."""
-    annotation, none = _without_none(field.annotation)
-    metadata = [*field.metadata]
-    if get_origin(annotation) is Annotated:
-        annotation, *inner = get_args(annotation)
-        metadata += inner
+    annotation, metadata, none = _kind(field)
     words = next((str(m) for m in metadata if isinstance(m, Expected)), None) or _words(annotation)
     bounds = [f"{sign} {getattr(m, name):g}" for m in metadata for kind, name, sign in _BOUNDS if isinstance(m, kind)]
     text = " ".join([words, " and ".join(bounds)]).strip() + (" or null" if none else "")
@@ -231,6 +227,16 @@ def _words(annotation: Any) -> str:
     if _nested(annotation) is not None or (get_origin(annotation) or annotation) in (dict, Mapping):
         return "a mapping"
     return "a list" if get_origin(annotation) in (tuple, list) else "a value"
+
+
+def _kind(field: FieldInfo) -> tuple[Any, list[Any], bool]:
+    """A field's type, all that is said of it, and whether it may be None."""
+    annotation, none = _without_none(field.annotation)
+    metadata = [*field.metadata]
+    if get_origin(annotation) is Annotated:
+        annotation, *inner = get_args(annotation)
+        metadata += inner
+    return annotation, metadata, none
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

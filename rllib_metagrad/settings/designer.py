@@ -60,6 +60,12 @@ class LearningDesignerSettings(DesignerSettings):
     )
     critic_network: NetworkSettings | None = setting(None, "of V_phi; null for `designer_network`'s shape")
 
+    @model_validator(mode="after")
+    def _check_critic(self) -> Self:
+        if self.critic_network is not None and self.baseline != "critic":
+            raise SettingError("designer_critic_network", f"needs designer_baseline: critic, which is {self.baseline}")
+        return self
+
     @property
     def value_network(self) -> NetworkSettings | None:
         """Shape of V_phi; None without a critic."""

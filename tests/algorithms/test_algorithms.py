@@ -123,9 +123,9 @@ def test_frozen_policies_stay_as_they_are_and_the_replica_knows() -> None:
         agent_loss="actor_critic",
         agent_optimizer="adam",
     )
-    before = algorithm.learner_group._learner.agents[0].theta
+    before = algorithm.learner_group._learner.state.agents[0].theta
     gaps = [algorithm.train()["learners"]["designer"].get("replica_gap", 0.0) for _ in range(3)]
-    after = algorithm.learner_group._learner.agents[0].theta
+    after = algorithm.learner_group._learner.state.agents[0].theta
     algorithm.stop()
     moved = (after != before).any(1).tolist()
     assert moved == [True, False, True]
@@ -168,7 +168,7 @@ def test_agents_that_die_early_train_in_fragments_of_long_episodes() -> None:
         agent_loss="ppo",
     )
     results = [algorithm.train() for _ in range(4)]
-    trajectory = algorithm.learner_group._learner.last_update.trajectory
+    trajectory = algorithm.learner_group._learner.state.last_update.trajectory
     algorithm.stop()
     assert results[-1]["env_runners"]["num_episodes_lifetime"] > 0
     assert results[-1]["learners"]["designer"]["replica_gap"] <= 1e-6
@@ -200,8 +200,8 @@ def test_checkpointed_policies_act_alone(tmp_path: Path) -> None:
     algorithm = make()
     algorithm.train()
     algorithm.save_to_path(tmp_path / "checkpoint")
-    theta = algorithm.learner_group._learner.agents[0].theta
-    policy = algorithm.learner_group._learner.policies[0]
+    theta = algorithm.learner_group._learner.state.agents[0].theta
+    policy = algorithm.learner_group._learner.setup.policies[0]
     observations = torch.rand(3, 5, 9)
     expected = policy.outputs(theta, observations)[0]
     restored = MetaGrad.from_checkpoint(tmp_path / "checkpoint")
@@ -227,8 +227,8 @@ def test_nan_stops_with_the_batch_saved_or_is_skipped() -> None:
     skipping = make(agent_lr=1e38, agent_loss="pg", nan_policy="skip")
     results = [skipping.train() for _ in range(4)]
     learner = skipping.learner_group._learner
-    assert all(torch.isfinite(state.theta).all() for state in learner.agents)
-    assert torch.isfinite(learner.eta.value).all()
+    assert all(torch.isfinite(state.theta).all() for state in learner.state.agents)
+    assert torch.isfinite(learner.state.eta.value).all()
     skipping.stop()
     assert results[-1]["learners"]["__all_modules__"]["num_skipped_updates"] >= 1
     assert results[-1]["training_iteration"] == 4

@@ -64,7 +64,7 @@ def test_agents_start_from_another_runs_checkpoint(tmp_path: Path) -> None:
     market = make("FixedIncentive", {"tax": "free_market"})
     market.train()
     market.save_to_path(tmp_path / "market")
-    learned = market.learner_group._learner.agents[0].theta
+    learned = market.learner_group._learner.state.agents[0].theta
     market.stop()
     tax = make(
         "MetaGrad",
@@ -75,7 +75,7 @@ def test_agents_start_from_another_runs_checkpoint(tmp_path: Path) -> None:
     )
     learner = tax.learner_group._learner
     learner._read_modules()
-    assert torch.equal(learner.agents[0].theta, learned)
+    assert torch.equal(learner.state.agents[0].theta, learned)
     assert torch.equal(torch.as_tensor(tax.env_runner._weights["agents"][0]), learned)
     assert tax.env_runner.designer.output_bias == -1  # not lost on the way: RLlib takes -1 for a deprecated value
     tax.train()
@@ -114,10 +114,10 @@ def test_networks_that_look_at_pictures(run: str, tmp_path: Path) -> None:
     assert 0 < result["env_runners"]["designer_return_mean"] < 20 * 1000
     algorithm.save_to_path(tmp_path / "checkpoint")
     learner = algorithm.learner_group._learner
-    assert torch.isfinite(learner.agents[0].theta).all()
-    assert learner.critic.network.picture_shape == learner.designer.network.picture_shape == (15, 15, 9)
+    assert torch.isfinite(learner.state.agents[0].theta).all()
+    assert learner.setup.critic.network.picture_shape == learner.setup.designer.network.picture_shape == (15, 15, 9)
     rows = torch.as_tensor(algorithm.env_runner.env.observations[0][:, 0])
-    expected = learner.policies[0].outputs(learner.agents[0].theta, rows.unsqueeze(0))[0][0]
+    expected = learner.setup.policies[0].outputs(learner.state.agents[0].theta, rows.unsqueeze(0))[0][0]
     states = torch.as_tensor(algorithm.env_runner.env.state)
     algorithm.stop()
     modules = tmp_path / "checkpoint" / "learner_group" / "learner" / "rl_module"

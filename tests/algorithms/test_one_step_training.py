@@ -13,6 +13,8 @@ import yaml
 from env_wrappers.one_step_economy import optimum, saez
 from env_wrappers.one_step_economy.config import make_economy
 from rllib_metagrad.algorithms import get_config_class
+from rllib_metagrad.core.algorithm import _direct_gradient, incentive_outputs
+from rllib_metagrad.core.designer_objective import Objective
 from rllib_metagrad.evaluation import evaluate
 
 CONFIGS = Path(__file__).parent.parent.parent / "tuned_configs" / "one_step_economy"
@@ -39,14 +41,15 @@ def test_direct_gradient_is_the_finite_difference() -> None:
     algorithm = make(designer_direct_coeff=0.5, designer_reward_scale=0.1)
     algorithm.train()
     learner = algorithm.learner_group._learner
-    played = learner.last_update.trajectory
+    setup, played = learner.setup.at(0), learner.state.last_update.trajectory
 
     def loss(eta: torch.Tensor) -> torch.Tensor:
-        rewards = learner.designer.mechanism.designer_rewards(learner.incentive_outputs(eta, played), played)
+        rewards = setup.designer.mechanism.designer_rewards(incentive_outputs(setup.designer, eta, played), played)
         return -0.5 * 0.1 * rewards.double().mean()
 
-    eta = learner.eta.value.detach().requires_grad_()
-    direct = learner._direct_gradient(learner.incentive_outputs(eta, played), played, eta)
+    eta = learner.state.eta.value.detach().requires_grad_()
+    outputs = incentive_outputs(setup.designer, eta, played)
+    direct, _ = _direct_gradient(setup, Objective(played.designer_rewards, 0.1), outputs, played, eta)
     step = 0.02 * torch.nn.functional.normalize(direct)
     numeric = (loss(eta.detach() + step) - loss(eta.detach() - step)) / (2 * 0.02)
     assert float(direct.norm()) > 1e-4

@@ -8,11 +8,12 @@ import gymnasium as gym
 import torch
 from torch import Tensor
 
-from rllib_metagrad.core.agent_update import AgentSettings, AgentState
+from rllib_metagrad.core.agent_update import AgentState
 from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
-from rllib_metagrad.modules.networks import PICTURE_AND_VECTOR, NetworkSettings
 from rllib_metagrad.modules.policy import StackedPolicy
+from rllib_metagrad.settings import AgentSettings, NetworkSettings
+from rllib_metagrad.settings.networks import PICTURE_AND_VECTOR
 
 T, B, N, OBS, ACTIONS = 4, 6, 3, 5, 3
 
@@ -101,7 +102,7 @@ def make_problem(
         epsilon=0.1,
     )
     moments = OptimizerState()
-    if settings.optimizer.name != "sgd":
+    if settings.optimizer != "sgd":
         first = 0.1 * torch.randn(theta.shape, generator=g, dtype=dtype)
         second = 0.01 + 0.1 * torch.rand(theta.shape, generator=g, dtype=dtype)
         moments = OptimizerState(first, second, count=3)

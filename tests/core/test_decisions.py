@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from problems import T, make_problem
 
-from rllib_metagrad.core.agent_update import AgentSettings
 from rllib_metagrad.core.decisions import decisions, hold
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.settings import AgentSettings
 
 
 def test_hold_by_hand() -> None:

@@ -10,12 +10,12 @@ import torch
 from problems import Problem, make_problem
 from torch import Tensor
 
-from rllib_metagrad.core.agent_update import AgentSettings, Update, look, update
+from rllib_metagrad.core.agent_update import Lesson, Update, forward_pass, update
 from rllib_metagrad.core.meta_gradient import Mode, replicate
 from rllib_metagrad.core.minibatches import draw_minibatches
-from rllib_metagrad.core.optimizers import OptimizerSettings
 from rllib_metagrad.core.reduction import OneLearner
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.settings import AgentSettings
 
 ONE = OneLearner()
 CASES = list(
@@ -26,12 +26,9 @@ CASES = list(
 def settings_of(loss: str, optimizer: str, steps: int, clip: float | None) -> AgentSettings:
     return AgentSettings(
         loss=loss,  # type: ignore[arg-type]
-        optimizer=OptimizerSettings(
-            optimizer,  # type: ignore[arg-type]
-            lr=0.05,
-            grad_clip=clip,
-            eps_root=1e-8 if optimizer == "adam_full" else 0.0,
-        ),
+        optimizer=optimizer,  # type: ignore[arg-type]
+        lr=0.05,
+        grad_clip=clip,
         num_epochs=steps,
         entropy_coeff=0.02,
         gamma=0.9,
@@ -49,55 +46,30 @@ def plan_of(problem: Problem, settings: AgentSettings) -> list[Tensor | None]:
     return draw_minibatches(rows, columns, settings, generator, whole_columns=problem.policy.recurrent)
 
 
+def lesson_of(problem: Problem, settings: AgentSettings, plan: list[Tensor | None] | None = None) -> Lesson:
+    minibatches = plan_of(problem, settings) if plan is None else plan
+    return Lesson(problem.policy, problem.state, problem.trajectory, problem.group, settings, minibatches, ONE)
+
+
 def meta_gradient(
     problem: Problem, settings: AgentSettings, mode: Mode, v: Tensor, recorded: Update | None = None
 ) -> Tensor:
     eta = problem.eta.clone().requires_grad_()
-    replica = replicate(
-        mode,
-        problem.policy,
-        problem.state,
-        problem.trajectory,
-        problem.group,
-        problem.rewards(eta),
-        settings,
-        plan_of(problem, settings),
-        ONE,
-        recorded,
-    )
+    replica = replicate(mode, lesson_of(problem, settings), problem.rewards(eta), recorded)
     (gradient,) = torch.autograd.grad(replica.pull_back(v), eta)
     return gradient
 
 
 def finite_differences(problem: Problem, settings: AgentSettings, v: Tensor) -> Tensor:
     """Central differences of ``<theta_hat(eta), v>``; `adam` takes its second moments as given."""
-    steps = plan_of(problem, settings)
+    lesson = lesson_of(problem, settings)
 
     def theta_hat(eta: Tensor, second_moments: list[Tensor | None] | None) -> Tensor:
-        return update(
-            problem.policy,
-            problem.state,
-            problem.trajectory,
-            problem.group,
-            problem.rewards(eta),
-            settings,
-            steps,
-            ONE,
-            second_moments=second_moments,
-        ).state.theta
+        return update(lesson, problem.rewards(eta), second_moments=second_moments).state.theta
 
     second_moments = None
-    if settings.optimizer.name == "adam":
-        base = update(
-            problem.policy,
-            problem.state,
-            problem.trajectory,
-            problem.group,
-            problem.rewards(problem.eta),
-            settings,
-            steps,
-            ONE,
-        )
+    if settings.optimizer == "adam":
+        base = update(lesson, problem.rewards(problem.eta))
         second_moments = [step.second_moment for step in base.path]
     h = 3e-5
     gradient = torch.zeros_like(problem.eta)
@@ -136,7 +108,7 @@ def test_through_a_critic_with_a_memory(
     loss: str, optimizer: str, share_trunk: bool, minibatch_size: int | None, target_tau: float | None
 ) -> None:
     """Two passes, each one step, or three of two whole episodes."""
-    settings = replace(settings_of(loss, optimizer, 2, 0.5), minibatch_size=minibatch_size, target_tau=target_tau)
+    settings = settings_of(loss, optimizer, 2, 0.5).replace(minibatch_size=minibatch_size, target_tau=target_tau)
     problem = make_problem(settings, share_trunk=share_trunk, critic_lstm=4)
     assert len(plan_of(problem, settings)) == (2 if minibatch_size is None else 6)
     compare(problem, settings)
@@ -160,12 +132,11 @@ def compare(problem: Problem, settings: AgentSettings) -> None:
 def test_recorded_updates_serve_as_replicas(loss: str, optimizer: str, steps: int, critic_lstm: int | None) -> None:
     settings = settings_of(loss, optimizer, steps, None)
     problem = make_problem(settings, critic_lstm=critic_lstm)
-    arguments = (problem.policy, problem.state, problem.trajectory, problem.group, problem.rewards(problem.eta))
-    plan: list[Tensor | None] = [None] * steps
-    recorded = update(*arguments, settings, plan, ONE)
-    seen = look(problem.policy, problem.state.theta, problem.trajectory, problem.group)
-    with_look = update(*arguments, settings, plan, ONE, seen=seen)
-    assert torch.equal(recorded.state.theta, with_look.state.theta)
+    lesson, rewards = lesson_of(problem, settings, [None] * steps), problem.rewards(problem.eta)
+    recorded = update(lesson, rewards)
+    forward = forward_pass(problem.policy, problem.state.theta, problem.trajectory, problem.group)
+    with_forward = update(lesson, rewards, forward=forward)
+    assert torch.equal(recorded.state.theta, with_forward.state.theta)
     v = torch.randn(problem.state.theta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     whole = meta_gradient(problem, settings, "mixed", v)
     assert torch.equal(meta_gradient(problem, settings, "mixed", v, recorded), whole)
@@ -182,8 +153,7 @@ def test_time_limits_as_ends_leave_nothing_to_bootstrap() -> None:
     assert torch.equal(ended.over_terminated, ended.over)
 
     def advantages(trajectory: Trajectory) -> Tensor:
-        rewards = problem.rewards(problem.eta)
-        done = update(problem.policy, problem.state, trajectory, trajectory.groups[0], rewards, settings, [None], ONE)
-        return done.batch.advantages
+        lesson = replace(lesson_of(problem, settings), trajectory=trajectory, group=trajectory.groups[0])
+        return update(lesson, problem.rewards(problem.eta)).batch.advantages
 
     assert not torch.equal(advantages(cut), advantages(ended))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rllib_metagrad.core.agent_update import AgentSettings
 from rllib_metagrad.core.minibatches import draw_minibatches
+from rllib_metagrad.settings import AgentSettings
 
 
 def drawn(size: int | None, whole_columns: bool) -> list[torch.Tensor | None]:

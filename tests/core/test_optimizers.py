@@ -6,16 +6,15 @@ import gymnasium as gym
 import pytest
 import torch
 
-from rllib_metagrad.core.agent_update import AgentSettings
+from rllib_metagrad.core.agent_update import learning_rates
 from rllib_metagrad.core.optimizers import (
-    OptimizerSettings,
     OptimizerState,
     clip_by_global_norm,
     initial_state,
     step,
 )
-from rllib_metagrad.modules.networks import NetworkSettings
 from rllib_metagrad.modules.policy import StackedPolicy
+from rllib_metagrad.settings import AgentSettings, NetworkSettings, OptimizerSettings
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adam_full"])
@@ -24,7 +23,7 @@ def test_steps_equal_torch_optim(name: str, betas: tuple[float, float]) -> None:
     g = torch.Generator().manual_seed(0)
     theta = torch.randn(1, 9, generator=g, dtype=torch.float64)
     reference = theta.clone().requires_grad_()
-    settings = OptimizerSettings(name, lr=0.03, betas=betas)  # type: ignore[arg-type]
+    settings = OptimizerSettings(optimizer=name, lr=0.03, betas=betas, eps_root=0.0)  # type: ignore[arg-type]
     optimizer: torch.optim.Optimizer = (
         torch.optim.SGD([reference], lr=0.03) if name == "sgd" else torch.optim.Adam([reference], lr=0.03, betas=betas)
     )
@@ -58,9 +57,9 @@ def test_clipping_a_zero_gradient_has_a_finite_derivative() -> None:
 def test_critic_rate_is_of_its_own_coordinates_only(lr: float) -> None:
     """Also where the actor's schedule has come to zero."""
     policy = StackedPolicy((1,), gym.spaces.Discrete(2), NetworkSettings(hiddens=()), critic=True)
-    settings = AgentSettings(optimizer=OptimizerSettings("sgd", lr=lr), critic_lr=0.5)
+    settings = AgentSettings(optimizer="sgd", lr=lr, critic_lr=0.5)
     theta = torch.zeros(1, policy.parameters.size)
-    moved, _ = step(settings.optimizer, theta, theta + 1, OptimizerState(), rates=settings.rates(policy))
+    moved, _ = step(settings, theta, theta + 1, OptimizerState(), rates=learning_rates(settings, policy))
     torch.testing.assert_close(moved, torch.where(policy.critic_only, -0.5, -lr).unsqueeze(0))
 
 
@@ -69,7 +68,7 @@ def test_adam_holds_its_second_moment_constant_and_adam_full_does_not() -> None:
     theta = torch.zeros(1, 1, dtype=torch.float64)
     derivatives = {}
     for name in ("adam", "adam_full"):
-        settings = OptimizerSettings(name, lr=1.0, eps=0.0)  # type: ignore[arg-type]
+        settings = OptimizerSettings(optimizer=name, lr=1.0, eps=0.0, eps_root=0.0)  # type: ignore[arg-type]
         new, _ = step(settings, theta, grad, initial_state(settings, theta))
         (derivatives[name],) = torch.autograd.grad(new.sum(), grad)
     # First step: theta' = -g / |g|. With the moment held constant d/dg = -1/|g| = -0.5; fully it is 0.

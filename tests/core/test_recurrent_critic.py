@@ -9,9 +9,10 @@ import torch
 from problems import B, N, T, make_problem
 from torch import Tensor
 
-from rllib_metagrad.core.agent_update import AgentSettings, critic_values, look, update
+from rllib_metagrad.core.agent_update import Lesson, critic_values, forward_pass, update
 from rllib_metagrad.core.minibatches import draw_minibatches
 from rllib_metagrad.core.reduction import OneLearner
+from rllib_metagrad.settings import AgentSettings
 
 SETTINGS = AgentSettings(loss="ppo", num_epochs=2, minibatch_size=2 * T, mean_baseline=True, normalize_advantages=True)
 
@@ -19,13 +20,13 @@ SETTINGS = AgentSettings(loss="ppo", num_epochs=2, minibatch_size=2 * T, mean_ba
 @pytest.mark.parametrize("target_tau", [None, 0.1])
 def test_values_of_all_rows_are_of_whole_episodes(target_tau: float | None) -> None:
     """Each episode alone, whether somebody has looked at its steps or not."""
-    problem = make_problem(replace(SETTINGS, target_tau=target_tau), critic_lstm=4)
+    problem = make_problem(SETTINGS.replace(target_tau=target_tau), critic_lstm=4)
     policy, state, group = problem.policy, problem.state, problem.group
     theta = state.theta if state.target is None else state.target
     alone = [policy.values(theta, group.observations[:, :, b, 0], T + 1) for b in range(B)]
     expected = torch.stack(alone, dim=-1).unsqueeze(-1)
-    for seen in (None, look(policy, state.theta, problem.trajectory, group)):
-        torch.testing.assert_close(critic_values(policy, state, group, seen), expected, rtol=1e-12, atol=1e-12)
+    for forward in (None, forward_pass(policy, state.theta, problem.trajectory, group)):
+        torch.testing.assert_close(critic_values(policy, state, group, forward), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_what_comes_after_an_episode_changes_no_update() -> None:
@@ -40,9 +41,8 @@ def test_what_comes_after_an_episode_changes_no_update() -> None:
     assert ended_early.any()
 
     def theta_of(observed: Tensor) -> Tensor:
-        own, rewards = replace(group, observations=observed), problem.rewards(problem.eta)
-        return update(
-            problem.policy, problem.state, problem.trajectory, own, rewards, SETTINGS, plan, OneLearner()
-        ).state.theta
+        own = replace(group, observations=observed)
+        lesson = Lesson(problem.policy, problem.state, problem.trajectory, own, SETTINGS, plan, OneLearner())
+        return update(lesson, problem.rewards(problem.eta)).state.theta
 
     assert torch.equal(theta_of(observations), theta_of(group.observations))

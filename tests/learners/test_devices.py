@@ -81,7 +81,9 @@ def test_a_gpu_learner_learns_what_a_cpu_learner_learns(
 ) -> None:
     cpu, gpu = build(kind, agents), build(kind, agents, gpus=1)
     learner = gpu.learner_group._learner
-    assert {learner._device.type, learner.agents[0].theta.device.type, learner.eta.value.device.type} == {"cuda"}
+    assert {learner._device.type, learner.state.agents[0].theta.device.type, learner.state.eta.value.device.type} == {
+        "cuda"
+    }
     trajectories = [cpu.env_runner.sample()[0] for _ in range(10)]
     for one, two in zip(learn(cpu, trajectories), learn(gpu, trajectories), strict=True):
         np.testing.assert_allclose(two, one, rtol=1e-3, atol=1e-4)

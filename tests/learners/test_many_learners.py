@@ -12,6 +12,9 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from rllib_metagrad import AMDConfig, CentralizedConfig, DualRLConfig, FixedIncentiveConfig, MetaGradConfig
 from rllib_metagrad.algorithms import IncentiveDesignConfig
+from rllib_metagrad.core.algorithm import through_update
+from rllib_metagrad.core.designer_objective import designer_objective
+from rllib_metagrad.core.state import forward_passes
 from rllib_metagrad.core.trajectory import Trajectory
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("ray_session")]
@@ -87,9 +90,11 @@ def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
 
     # A closure, so that it travels to the learners by value.
     def meta_gradient(learner: Any, validation: Trajectory) -> np.ndarray:
-        past = learner.last_update
-        advantages = learner.designer_advantages(validation, validation.designer_rewards)
-        gradient = learner.eta_gradient(past, past.eta, validation, advantages, past.outcomes)
+        now, state = learner.setup.at(0), learner.state
+        past = state.last_update
+        objective, _, _ = designer_objective(now, state, validation, validation.designer_rewards)
+        forward = forward_passes(now, [agents.theta for agents in state.agents], validation)
+        gradient = through_update(now, past, past.eta, validation, objective, forward, want_cost=True)
         return gradient.meta.numpy()  # type: ignore[no-any-return]
 
     def gradient(settings: IncentiveDesignConfig) -> list[np.ndarray]:
@@ -127,7 +132,7 @@ def test_two_learners_equal_one_on_taxes(kind: type[IncentiveDesignConfig]) -> N
     if kind is MetaGradConfig:
         config.designer(direct_coeff=0.2)
     else:
-        config.designer(levels=[0.0, 0.5, 1.0], factorised=True)
+        config.designer(levels=[0.0, 0.5, 1.0], factorized=True)
     trajectories = sampled(config, 4)
     one = updates(config, trajectories)
     two = updates(config.copy(copy_frozen=False).learners(num_learners=2), trajectories)

@@ -11,17 +11,26 @@ import torch
 from torch import Tensor
 
 from env_wrappers.gather_trade_build.twin import VectorGatherTradeBuild
-from rllib_metagrad.core.agent_update import AgentSettings, AgentState, Update, update
+from rllib_metagrad.core.agent_update import AgentState, Lesson, Update, update
 from rllib_metagrad.core.decisions import hold
 from rllib_metagrad.core.meta_gradient import replicate
-from rllib_metagrad.core.optimizers import OptimizerSettings, OptimizerState
+from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.reduction import OneLearner
 from rllib_metagrad.core.trajectory import Trajectory
-from rllib_metagrad.modules.designer import DesignerSettings, IncentiveFunction, make_designer
-from rllib_metagrad.modules.networks import NetworkSettings
+from rllib_metagrad.modules.designer import IncentiveFunction, make_designer
 from rllib_metagrad.modules.policy import StackedPolicy
-from rllib_metagrad.modules.population import EnvSpec, make_stacks
-from rllib_metagrad.sampling import Behaviour, Sampler
+from rllib_metagrad.modules.population import make_policy, make_stacks
+from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.sampling import Behavior, Sampler
+from rllib_metagrad.settings import (
+    AgentSettings,
+    DesignerSettings,
+    IncentiveFunctionSettings,
+    IncentiveSettings,
+    NetworkSettings,
+    StochasticDesignerSettings,
+)
+from rllib_metagrad.settings.method import MethodSettings
 
 ONE = OneLearner()
 # Two agents in a small world with a short tax period and brackets that small incomes reach.
@@ -38,7 +47,8 @@ CONFIG: dict[str, Any] = {
     ],
     "scenario_config": {"fixed_four_skill_and_loc": False, "resource_regen_prob": 0.3},
 }
-DESIGNER = DesignerSettings("incentive_function", "bracketed_tax", {}, NetworkSettings(hiddens=(5,), activation="tanh"))
+TAX = IncentiveSettings(mechanism="bracketed_tax")
+DESIGNER = IncentiveFunctionSettings(network=NetworkSettings(hiddens=(5,), activation="tanh"))
 
 
 class Population:
@@ -47,23 +57,23 @@ class Population:
     def __init__(self, designer: DesignerSettings = DESIGNER, num_envs: int = 6, **config: Any) -> None:
         self.env = VectorGatherTradeBuild(num_envs, **{**CONFIG, **config})
         self.spec = EnvSpec.of(self.env)
-        self.designer = make_designer(designer, self.spec)
+        self.designer = make_designer(TAX, designer, self.spec)
         (self.stack,) = make_stacks(self.spec, lambda _: "shared")
-        self.policy: StackedPolicy = self.stack.make_policy(
-            NetworkSettings((6,), "tanh", share_trunk=True), critic=True
-        )
+        network = NetworkSettings(hiddens=(6,), activation="tanh", share_trunk=True)
+        agents = AgentSettings(loss="ppo", network=network)
+        self.policy: StackedPolicy = make_policy(MethodSettings(agents, designer, TAX), self.stack)
         generator = torch.Generator().manual_seed(0)
         self.theta = self.policy.initialize(1, generator)
         self.eta = self.designer.initialize(generator)
         self.sampler = Sampler(self.env, [self.stack], [self.policy], self.designer, generator)
 
-    def behaviour(self) -> Behaviour:
-        return Behaviour([self.theta], self.eta, epsilon=0.0, greedy=False, weights_seq_no=0)
+    def behavior(self) -> Behavior:
+        return Behavior([self.theta], self.eta, epsilon=0.0, greedy=False, weights_seq_no=0)
 
 
 def test_the_designer_is_asked_when_due_and_held_in_between() -> None:
     people = Population()
-    played = people.sampler.episodes(people.behaviour())
+    played = people.sampler.episodes(people.behavior())
     due, output = played.designer_due, played.designer_output
     assert due is not None
     assert due.nonzero()[:, 0].unique().tolist() == [0, 3, 6]
@@ -80,8 +90,8 @@ def test_the_designer_is_asked_when_due_and_held_in_between() -> None:
 
 def test_fragments_go_on_with_the_rates_in_force() -> None:
     people = Population()
-    first = people.sampler.fragment(people.behaviour(), 4, reset=True)
-    second = people.sampler.fragment(people.behaviour(), 8, reset=False)
+    first = people.sampler.fragment(people.behavior(), 4, reset=True)
+    second = people.sampler.fragment(people.behavior(), 8, reset=False)
     assert first.designer_due is not None
     assert second.designer_due is not None
     assert first.designer_due.nonzero()[:, 0].unique().tolist() == [0, 3]
@@ -94,8 +104,8 @@ def test_fragments_go_on_with_the_rates_in_force() -> None:
 
 def test_a_stochastic_designer_decides_once_a_period() -> None:
     levels = tuple(np.linspace(0, 1, 21))
-    people = Population(replace(DESIGNER, kind="stochastic", levels=levels, factorised=True))
-    played = people.sampler.episodes(people.behaviour())
+    people = Population(StochasticDesignerSettings(network=DESIGNER.network, levels=levels, factorized=True))
+    played = people.sampler.episodes(people.behavior())
     assert played.designer_actions is not None
     assert played.designer_log_probs is not None
     assert played.designer_actions.shape == (9, 6, 7)
@@ -116,13 +126,14 @@ def test_meta_gradient_is_the_finite_difference(optimizer: str, minibatches: int
     people = Population()
     assert isinstance(people.designer, IncentiveFunction)
     designer, mechanism = people.designer, people.designer.mechanism
-    played = people.sampler.episodes(people.behaviour())
+    played = people.sampler.episodes(people.behavior())
     played = replace(played, action_features=played.action_features.double()).map(_double)
     due = played.designer_due
     assert due is not None
     settings = AgentSettings(
         loss="ppo",
-        optimizer=OptimizerSettings(optimizer, lr=0.01),  # type: ignore[arg-type]
+        optimizer=optimizer,  # type: ignore[arg-type]
+        lr=0.01,
         num_epochs=minibatches,
         entropy_coeff=0.05,
         normalize_advantages=True,
@@ -141,14 +152,13 @@ def test_meta_gradient_is_the_finite_difference(optimizer: str, minibatches: int
         outputs = hold(designer.outputs(eta, states, states.new_zeros(len(states), 0)), due, trajectory.designer_output)
         return mechanism.rewards(outputs, trajectory)
 
+    lesson = Lesson(people.policy, state, played, played.groups[0], settings, plan, ONE)
+
     def learn(eta: Tensor, second: list[Tensor | None] | None = None) -> Update:
-        given = rewards(eta, played)
-        return update(people.policy, state, played, played.groups[0], given, settings, plan, ONE, second_moments=second)
+        return update(lesson, rewards(eta, played), second_moments=second)
 
     eta = people.eta.double().requires_grad_()
-    replica = replicate(
-        "mixed", people.policy, state, played, played.groups[0], rewards(eta, played), settings, plan, ONE
-    )
+    replica = replicate("mixed", lesson, rewards(eta, played))
     torch.testing.assert_close(replica.theta_hat, learn(eta.detach()).state.theta, rtol=0, atol=1e-14)
     v = torch.randn(people.theta.shape, generator=generator, dtype=torch.float64)
     (gradient,) = torch.autograd.grad(replica.pull_back(v), eta)

@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rllib_metagrad.modules.networks import Network, NetworkSettings, Parameters
+from rllib_metagrad.modules.networks import Network, Parameters
 from rllib_metagrad.modules.policy import StackedPolicy, make_distribution
+from rllib_metagrad.settings import NetworkSettings
 
 
 def test_stacked_layers_equal_linear_layers() -> None:
@@ -18,7 +19,7 @@ def test_stacked_layers_equal_linear_layers() -> None:
     parameters = Parameters(network.leaves)
     theta = parameters.initialize(3, g)
     x = torch.randn(3, 7, 4, generator=g)
-    ours = network.apply(parameters.cut(theta), x)
+    ours = network.apply(parameters.split(theta), x)
     for p in range(3):
         named = {name: leaf[p] for name, leaf in parameters.named(theta).items()}
         hidden = x[p]
@@ -35,7 +36,7 @@ def test_stacked_convolutions_equal_convolutions() -> None:
     parameters = Parameters(network.leaves)
     theta = parameters.initialize(2, g)
     images = torch.randint(0, 256, (2, 4, 9, 7, 3), generator=g, dtype=torch.uint8)
-    ours = network.apply(parameters.cut(theta), images)
+    ours = network.apply(parameters.split(theta), images)
     for p in range(2):
         named = {name: leaf[p] for name, leaf in parameters.named(theta).items()}
         x = images[p].permute(0, 3, 1, 2).float() / 255
@@ -57,10 +58,10 @@ def test_blocks_of_pictures_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
     def run() -> list[torch.Tensor]:
         leaf = theta.clone().requires_grad_()
-        outputs = network.apply(parameters.cut(leaf), images, extra)
+        outputs = network.apply(parameters.split(leaf), images, extra)
         (grad,) = torch.autograd.grad(outputs.square().sum(), leaf)
         _, derivative = torch.func.jvp(
-            lambda x: network.apply(parameters.cut(x), images, extra), (theta,), (direction,)
+            lambda x: network.apply(parameters.split(x), images, extra), (theta,), (direction,)
         )
         return [outputs, grad, derivative]
 

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from env_wrappers import make_vec
 from rllib_metagrad import MetaGradConfig
-from rllib_metagrad.modules.networks import PICTURE_AND_VECTOR, Network, NetworkSettings, Parameters
+from rllib_metagrad.modules.networks import Network, Parameters
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.population import EnvSpec
+from rllib_metagrad.settings import NetworkSettings
+from rllib_metagrad.settings.networks import PICTURE_AND_VECTOR
 
 PICTURE, VECTOR, ACTIONS = (5, 4, 3), 7, 6
 ROW = 5 * 4 * 3 + VECTOR
@@ -85,11 +87,11 @@ def test_each_policy_equals_torch_nn_with_gradients(picture_hiddens: tuple[int, 
     theta = parameters.initialize(3, g).requires_grad_()
     rows = torch.randn(3, 11, ROW, generator=g)
     extras = torch.randn(3, 11, extra, generator=g) if extra else None
-    ours = network.apply(parameters.cut(theta), rows, extras)
+    ours = network.apply(parameters.split(theta), rows, extras)
     (gradient,) = torch.autograd.grad(ours.square().sum(), theta)
     for p in range(3):
         reference = Reference(settings, extra, ACTIONS)
-        assert reference.load([leaf[p] for leaf in parameters.cut(theta)]) == []
+        assert reference.load([leaf[p] for leaf in parameters.split(theta)]) == []
         theirs = reference(rows[p], None if extras is None else extras[p])
         torch.testing.assert_close(ours[p], theirs)
         theirs.square().sum().backward()
@@ -108,7 +110,7 @@ def test_policies_with_separate_and_shared_trunks_equal_torch_nn(share_trunk: bo
     assert seen.values is not None
     torch.testing.assert_close(policy.values(theta, rows, 11), seen.values)
     for p in range(2):
-        leaves = [leaf[p] for leaf in policy.parameters.cut(theta)]
+        leaves = [leaf[p] for leaf in policy.parameters.split(theta)]
         if share_trunk:
             trunk = Reference(settings, 0, None)
             actor_weight, actor_bias, critic_weight, critic_bias = trunk.load(leaves)
@@ -133,7 +135,7 @@ def test_forward_mode_and_second_derivatives() -> None:
     rows = torch.randn(2, 3, ROW, generator=g, dtype=torch.float64)
 
     def outputs(at: Tensor) -> Tensor:
-        return network.apply(parameters.cut(at), rows)
+        return network.apply(parameters.split(at), rows)
 
     def gradient(at: Tensor) -> Tensor:
         leaf = at.detach().requires_grad_()
@@ -159,9 +161,9 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = Parameters(network.leaves)
     theta = parameters.initialize(2, g)
     rows, extra = torch.randn(2, 150, ROW, generator=g), torch.randn(2, 150, 2, generator=g)
-    whole = network.apply(parameters.cut(theta), rows, extra)
+    whole = network.apply(parameters.split(theta), rows, extra)
     monkeypatch.setattr("rllib_metagrad.modules.networks._BLOCK", 1)
-    torch.testing.assert_close(network.apply(parameters.cut(theta), rows, extra), whole)
+    torch.testing.assert_close(network.apply(parameters.split(theta), rows, extra), whole)
 
 
 def test_a_picture_that_fills_the_row_leaves_no_vector() -> None:
@@ -169,7 +171,7 @@ def test_a_picture_that_fills_the_row_leaves_no_vector() -> None:
     image = Network(PICTURE, 4, settings_of(encoder=None, picture_hiddens=()))
     assert [leaf.shape for leaf in network.leaves] == [leaf.shape for leaf in image.leaves]
     parameters = Parameters(network.leaves)
-    leaves = parameters.cut(parameters.initialize(1, torch.Generator().manual_seed(0)))
+    leaves = parameters.split(parameters.initialize(1, torch.Generator().manual_seed(0)))
     rows = torch.rand(1, 3, 60, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(network.apply(leaves, rows), image.apply(leaves, rows.reshape(1, 3, *PICTURE)))
 
@@ -212,9 +214,11 @@ def test_environments_without_pictures_are_named() -> None:
     of_agents = (
         "agent_network.encoder is picture_and_vector, but what 'agent_0' observes in 'escape_room' is no picture"
     )
+    config = MetaGradConfig().agents(network=network)
     with pytest.raises(ValueError, match=of_agents):
-        MetaGradConfig().agents(network=network).make_stacks(spec)
+        config.make_setup(spec, config.make_stacks(spec))
     for key in ("network", "critic_network"):
         of_designer = f"designer_{key}.encoder is picture_and_vector, but what the designer observes in 'escape_room'"
+        config = MetaGradConfig().designer(baseline="critic", **{key: network})
         with pytest.raises(ValueError, match=of_designer):
-            MetaGradConfig().designer(**{key: network}).make_designer(spec)
+            config.make_setup(spec, config.make_stacks(spec))

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from rllib_metagrad import MetaGradConfig
-from rllib_metagrad.modules.networks import PICTURE_AND_VECTOR, Network, NetworkSettings, Parameters
+from rllib_metagrad.modules.networks import Network, Parameters
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.recurrent import RecurrentNetwork
+from rllib_metagrad.settings import NetworkSettings
+from rllib_metagrad.settings.networks import PICTURE_AND_VECTOR
 
 P, T, C, OBS, WIDTH = 2, 5, 3, 8, 4
 
@@ -76,7 +78,10 @@ def test_a_value_depends_on_its_own_episode_up_to_now() -> None:
 
 
 def test_the_actor_is_the_same_as_without() -> None:
-    with_memory, without = policy_of(), StackedPolicy((OBS,), gym.spaces.Discrete(3), NetworkSettings((6,)), True)
+    with_memory, without = (
+        policy_of(),
+        StackedPolicy((OBS,), gym.spaces.Discrete(3), NetworkSettings(hiddens=(6,)), True),
+    )
     thetas = [policy.initialize(P, torch.Generator().manual_seed(0)) for policy in (with_memory, without)]
     size = int((~without.critic_only).sum())
     assert int((~with_memory.critic_only).sum()) == size

@@ -11,7 +11,7 @@ from rllib_metagrad import MetaGradConfig
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.episode_statistics import EpisodeStatistics, EpisodeTotals
 from rllib_metagrad.modules.population import EnvSpec
-from rllib_metagrad.sampling import Behaviour, Sampler
+from rllib_metagrad.sampling import Behavior, Sampler
 
 
 def rollout(env_id: str, num_envs: int, **env_config: object) -> tuple[Trajectory, np.ndarray, EpisodeStatistics]:
@@ -20,12 +20,12 @@ def rollout(env_id: str, num_envs: int, **env_config: object) -> tuple[Trajector
     env = env_wrappers.make_vec(env_id, num_envs, **env_config)
     spec = EnvSpec.of(env)
     stacks = config.make_stacks(spec)
-    policies = [config.make_policy(stack) for stack in stacks]
-    designer = config.make_designer(spec)
+    setup = config.make_setup(spec, stacks)
+    policies, designer = setup.policies, setup.designer
     generator = torch.Generator().manual_seed(3)
     thetas = [p.initialize(len(s.policy_ids), generator) for p, s in zip(policies, stacks, strict=True)]
-    behaviour = Behaviour(thetas, designer.initialize(generator), 0.2, False, 0)
-    trajectory = Sampler(env, stacks, policies, designer, generator).episodes(behaviour)
+    behavior = Behavior(thetas, designer.initialize(generator), 0.2, False, 0)
+    trajectory = Sampler(env, stacks, policies, designer, generator).episodes(behavior)
     incentives = designer.mechanism.incentives(trajectory.designer_output, trajectory).numpy()
     outputs = designer.mechanism.num_outputs
     return trajectory, incentives, EpisodeStatistics(num_envs, spec.num_agents, spec.num_action_types, outputs)

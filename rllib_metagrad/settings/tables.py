@@ -1,0 +1,68 @@
+"""Tables of settings for the docs, from the fields themselves.
+
+    python -m rllib_metagrad.settings.tables docs/*.md
+
+rewrites, in each page, what stands between ``<!-- begin settings MODULE:RECORD ... -->`` and ``<!-- end settings -->``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rllib_metagrad.settings.base import Settings, expected, plain
+
+_BLOCK = re.compile(r"(<!-- begin settings (.+?) -->\n).*?(<!-- end settings -->)", re.DOTALL)
+_HEAD = "| key | default | what it may be | meaning |\n|---|---|---|---|\n"
+
+
+def table(*records: type[Settings]) -> str:
+    """A Markdown table with a row for every field that the records themselves declare, bases left out."""
+    return _HEAD + "".join(_row(record, field) for record in records for field in _own_fields(record))
+
+
+def _own_fields(record: type[Settings]) -> list[str]:
+    return [field for field in record.model_fields if field in record.__annotations__]
+
+
+def _row(record: type[Settings], field: str) -> str:
+    info = record.model_fields[field]
+    default = _shown(plain(info.get_default(call_default_factory=True)))
+    cells = [f"`{record.key_of(field)}`", default, expected(info), info.description or ""]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _shown(value: Any) -> str:
+    """A default in YAML's flow style."""
+    if isinstance(value, dict):
+        return "`{" + ", ".join(f"{key}: {json.dumps(item)}" for key, item in value.items()) + "}`"
+    if isinstance(value, str):
+        return f"`{value}`"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return json.dumps(value)
+
+
+def rewritten(page: str) -> str:
+    """A page with its tables made from the records of today."""
+
+    def block(match: re.Match[str]) -> str:
+        module, names = match[2].split(":")
+        records = [getattr(import_module(module), name) for name in names.split()]
+        return match[1] + table(*records) + match[3]
+
+    return _BLOCK.sub(block, page)
+
+
+def main(paths: list[str]) -> None:
+    """Rewrites pages in place."""
+    for path in map(Path, paths):
+        path.write_text(rewritten(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
