@@ -32,6 +32,7 @@ from rllib_metagrad.modules.networks import NetworkSettings
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.population import EnvSpec, Stack, make_stacks
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
+from rllib_metagrad.settings.import_path import import_path
 
 # RLlib's own training keys that mean nothing here, and what to set instead.
 _REPLACED = {
@@ -164,7 +165,8 @@ class IncentiveDesignConfig(AlgorithmConfig):
             key = prefix + name
             if key not in self.own_keys():
                 raise ValueError(rules.unknown(f"setting {key!r}", key, self.own_keys()))
-            setattr(self, key, value)
+            # Workers know a class by its import path.
+            setattr(self, key, import_path(value) if isinstance(value, type) else value)
         return self
 
     def own_keys(self) -> list[str]:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from env_wrappers.facts import DesignerFacts
 from rllib_metagrad.mechanisms import Mechanism, make_mechanism
 from rllib_metagrad.modules.distributions import (
     ActionDistribution,
@@ -261,7 +262,7 @@ def make_designer(settings: DesignerSettings, spec: EnvSpec) -> Designer:
         spec.name,
     )
     shape = spec.state_shape
-    if mechanism.read_by_environment and not spec.mechanism_facts.get("reads_designer_output"):
+    if mechanism.read_by_environment and not DesignerFacts.read(spec.mechanism_facts).reads_designer_output:
         raise ValueError(
             f"mechanism {settings.mechanism!r} has nothing to decide in {spec.name}, whose env_config fixes it; "
             "leave it to the designer (tax: external)"
