@@ -26,6 +26,7 @@ MECHANISMS: dict[str, type[Mechanism]] = {
 _FACTORIES: dict[str, tuple[Callable[..., Mechanism], tuple[str, ...]]] = {}
 # What every constructor is given beside settings.
 _GIVEN = ("num_agents", "num_action_types", "facts")
+_BY_KEYWORD = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def find_mechanism(name: str) -> type[Mechanism]:
@@ -63,7 +64,7 @@ def check_mechanism(name: str, config: Mapping[str, Any]) -> None:
     found = find_mechanism(name)
     parameters = inspect.signature(found).parameters.values()
     kinds = {p.name: p.kind for p in parameters if p.name not in _GIVEN}
-    keys = {key for key, kind in kinds.items() if kind in (inspect.Parameter.KEYWORD_ONLY, _EITHER)}
+    keys = {key for key, kind in kinds.items() if kind in _BY_KEYWORD}
     settings = set(found.Config.keys()) if inspect.Parameter.VAR_KEYWORD in kinds.values() else set()
     facts = found.needs.names() if found.needs is not None else ()
     for key in config:
@@ -78,9 +79,6 @@ def check_mechanism(name: str, config: Mapping[str, Any]) -> None:
         found.Config.from_keys({key: value for key, value in config.items() if key in settings})
     except SettingError as error:
         raise SettingError(f"mechanism_config.{error.key}", error.message) from None
-
-
-_EITHER = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 def make_mechanism(
