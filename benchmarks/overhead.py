@@ -17,8 +17,8 @@ from collections.abc import Callable
 import common
 import numpy as np
 import torch
-
 from rllib_metagrad.algorithms.config_rules import value_at
+
 from rllib_metagrad.core import losses, optimizers
 from rllib_metagrad.core.agent_update import look, update
 from rllib_metagrad.core.meta_gradient import replicate

@@ -53,7 +53,10 @@ class IncentiveEnv(ParallelEnv):
         return {agent: onehot[kind] for agent, kind in self.action_types().items()}
 
     def context(self) -> dict[str, np.ndarray]:
-        """Further arrays of the last step that a mechanism needs to recompute rewards, by name."""
+        """Further arrays of the last step that a mechanism needs to recompute rewards, by name.
+
+        Names and shapes stay the same. Taxes need a :class:`~env_wrappers.facts.TaxContext` (``_asdict()``).
+        """
         return {}
 
     def designer_due(self) -> bool:

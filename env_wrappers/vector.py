@@ -64,10 +64,12 @@ class VectorIncentiveEnv(ABC):
         action_features: ``[B, N, F]`` float32, the last actions as an incentive function sees them; zeros for
             agents that did not act.
         designer_reward: ``[B]`` float32, R^ID.
-        context: further arrays ``[B, ...]`` of the last step for mechanisms; zeros where none was made.
+        context: further float32 arrays ``[B, ...]`` of the last step for mechanisms, by name; zeros where no step was
+            made. Taxes need a :class:`~env_wrappers.facts.TaxContext`.
         designer_due: ``[B]`` bool, the next step reads ``designer_output``; False where dynamics do not depend on it,
             or not in that step (taxes are set once in a period).
-        mechanism_facts: what mechanisms must know of the rules (tax brackets, utility), by name; numbers and tuples.
+        mechanism_facts: what mechanisms must know of the rules, by name; numbers and tuples. See
+            :mod:`env_wrappers.facts`.
     """
 
     #: Whether get_state / set_state work; of a class, or of an instance that wraps another one.

@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.facts import DesignerFacts, TaxContext, TaxFacts, merged
 from env_wrappers.gather_trade_build.measures import Accounts, measure
 from env_wrappers.one_step_economy import rules
 from env_wrappers.one_step_economy.config import NAME, PLANNER_REWARDS, make_economy
@@ -25,15 +26,8 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
     ``[B, K]``), and agents can do nothing. In the second everybody chooses hours of work, each worth the agent's skill
     in coin. Then all income is taxed by bracket, and what is taken is handed out in equal shares. Nothing is random.
 
-    ``context`` has, of every step, what the ``bracketed_tax`` mechanism needs:
-
-    * tax_day ``[B]``: 1 if it took taxes;
-    * rates ``[B, K]``: the marginal rates in force; rate_cap ``[B]``: their cap, always 1;
-    * income, coin ``[B, N]``: before taxes of this step; escrow_coin ``[B, N]``: always 0;
-    * labor ``[B, N]``: hours, or with ``coin_minus_labor_cost`` hours to the power of ``labor_exponent``;
-    * previous_utility ``[B, N]``: before this step; with it the reward is
-      ``(C ** (1 - eta) - 1) / (1 - eta) - labor_cost * labor - previous_utility``, C being coin after taxes and eta
-      ``isoelastic_eta``, or 0 with ``coin_minus_labor_cost``.
+    ``context`` is a :class:`~env_wrappers.facts.TaxContext` in which rate_cap is always 1 and escrow_coin 0. Labor is
+    in hours, or with ``coin_minus_labor_cost`` in hours to the power of ``labor_exponent``; eta is then 0.
 
     Args:
         num_envs: B, >= 1.
@@ -53,13 +47,15 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         self.economy = economy = make_economy(**constants)
         self.name = NAME
         self.max_episode_steps = PERIOD
-        self.mechanism_facts = {
-            "reads_designer_output": True,
-            "bracket_cutoffs": tuple(economy.cutoffs.tolist()),
-            "isoelastic_eta": economy.isoelastic_eta if economy.isoelastic else 0.0,
-            "energy_cost": economy.labor_cost,
-            "social_welfare": (PLANNER_REWARDS[0 if economy.inverse_income else 1], economy.equality_weight),
-        }
+        self.mechanism_facts = merged(
+            DesignerFacts(reads_designer_output=True),
+            TaxFacts(
+                bracket_cutoffs=tuple(economy.cutoffs.tolist()),
+                isoelastic_eta=economy.isoelastic_eta if economy.isoelastic else 0.0,
+                energy_cost=economy.labor_cost,
+                social_welfare=(PLANNER_REWARDS[0 if economy.inverse_income else 1], economy.equality_weight),
+            ),
+        )
         n, k = economy.num_agents, len(economy.cutoffs)
         agents = tuple(f"agent_{i}" for i in range(n))
         space = gym.spaces.Discrete(economy.hours + 1)
@@ -75,14 +71,10 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
             np.float32,
             ("noop", "SimpleLabor"),
             2,
-            {
-                "tax_day": (),
-                "rates": (k,),
-                "rate_cap": (),
-                **dict.fromkeys(("income", "coin", "escrow_coin", "labor", "previous_utility"), (n,)),
-            },
+            TaxContext.shapes(n, k)._asdict(),
             autoreset,
         )
+        self._context = TaxContext.read(self.context)
         b = self.num_envs
         self._t = np.zeros(b, np.int64)
         self._rates, self._wanted = np.zeros((b, k)), np.zeros((b, k))
@@ -181,17 +173,17 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         """Context, before taxes."""
         # The mechanism's utility of coin is C - 1 where this one's is C.
         offset = 0 if self.economy.isoelastic else 1
-        report = {
-            "rates": self._rates,
-            "income": self._income,
-            "coin": self._coin,
-            "labor": rules.labor_units(self.economy, self._hours),
-            "previous_utility": self._utility - offset,
-        }
-        for name, values in report.items():
-            np.multiply(values, playing[:, None], out=self.context[name], casting="unsafe")
-        self.context["tax_day"][:] = taxed
-        self.context["rate_cap"][:] = playing
+        context = self._context
+        for buffer, values in (
+            (context.rates, self._rates),
+            (context.income, self._income),
+            (context.coin, self._coin),
+            (context.labor, rules.labor_units(self.economy, self._hours)),
+            (context.previous_utility, self._utility - offset),
+        ):
+            np.multiply(values, playing[:, None], out=buffer, casting="unsafe")
+        context.tax_day[:] = taxed
+        context.rate_cap[:] = playing
 
     def _observe(self) -> None:
         economy, n, k = self.economy, self.economy.num_agents, len(self.economy.cutoffs)

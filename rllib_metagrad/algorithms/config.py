@@ -27,6 +27,8 @@ from rllib_metagrad.core.losses import LOSSES
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
+from rllib_metagrad.mechanisms import check_mechanism
+from rllib_metagrad.modules.designer import mechanism_name
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
@@ -142,6 +144,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
                 raise SettingError(key.lstrip("_"), f"has no meaning for {self.name()}; set {instead}")
         if self.env is None:
             raise SettingError("env", "is missing; set env: escape_room, for example")
+        check_mechanism(mechanism_name(settings.incentives, settings.designer), settings.incentives.mechanism_config)
         self._check_critic_lstm(settings.agents)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from rllib_metagrad.settings import SettingError, Settings, nearest
+from rllib_metagrad.settings.import_path import import_path
 from rllib_metagrad.settings.renamed import current
 
 P = ParamSpec("P")
@@ -45,7 +46,8 @@ class Keys(Generic[P]):
                     raise SettingError(
                         name, f"is no setting of {config.name()}{nearest(name, self.record.model_fields)}"
                     )
-                setattr(config, key, value)
+                # Workers know a class by its import path.
+                setattr(config, key, import_path(value) if isinstance(value, type) else value)
             return config
 
         set_keys.__signature__ = inspect.signature(self.record)  # type: ignore[attr-defined]

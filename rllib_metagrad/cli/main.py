@@ -32,6 +32,8 @@ class _OneLineErrors(TyperGroup):
         **extra: Any,
     ) -> Any:
         arguments = list(args) if args is not None else sys.argv[1:]
+        if os.getcwd() not in sys.path:  # a script's path lacks it; modules of the user's are there, for workers too
+            sys.path.append(os.getcwd())
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except CliError as error:

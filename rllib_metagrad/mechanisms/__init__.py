@@ -1,10 +1,29 @@
 """Mechanisms: how the designer's output changes the agents' payoffs."""
 
-from rllib_metagrad.mechanisms import subsidies, taxes
-from rllib_metagrad.mechanisms.base import Mechanism, make_mechanism, mechanism_names, register_mechanism
+from rllib_metagrad.mechanisms.base import ActionIncentives, AgentIncentives, BoundedIncentives, Mechanism
+from rllib_metagrad.mechanisms.registry import (
+    MECHANISMS,
+    check_mechanism,
+    find_mechanism,
+    make_mechanism,
+    mechanism_names,
+    register_mechanism,
+)
+from rllib_metagrad.mechanisms.subsidies import HouseSubsidy
+from rllib_metagrad.mechanisms.taxes import BracketedTax, LinearTax
 
-register_mechanism("bracketed_tax", taxes.BracketedTax, taxes.FACTS)
-register_mechanism("linear_tax", taxes.LinearTax, taxes.FACTS)
-register_mechanism("house_subsidy", subsidies.HouseSubsidy, subsidies.FACTS)
-
-__all__ = ["Mechanism", "make_mechanism", "mechanism_names", "register_mechanism"]
+__all__ = [
+    "MECHANISMS",
+    "ActionIncentives",
+    "AgentIncentives",
+    "BoundedIncentives",
+    "BracketedTax",
+    "HouseSubsidy",
+    "LinearTax",
+    "Mechanism",
+    "check_mechanism",
+    "find_mechanism",
+    "make_mechanism",
+    "mechanism_names",
+    "register_mechanism",
+]

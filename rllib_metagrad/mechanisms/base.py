@@ -1,42 +1,70 @@
-"""What a mechanism is, and a registry of them by name.
-
-A mechanism maps the designer's output ``u`` to each agent's reward, ``r_i = R_i(s, a, u)`` (Yang et al. 2022,
-section 3), differentiably in ``u``. It is a pure function of a trajectory, so that the same rewards can be
-recomputed under another incentive function, with gradients.
-"""
+"""What a mechanism is, and the two that pay additive incentives."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Any
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from env_wrappers.facts import Facts
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.settings import Settings, setting
 
 
 class Mechanism(ABC):
-    """Turns designer outputs into rewards.
+    """Maps the designer's output u to each agent's reward: ``r_i = R_i(s, a, u)``, Yang et al. 2022, section 3.
+
+    A pure function of a trajectory that is differentiable in u, so that rewards can be recomputed under another
+    incentive function, with gradients. A subclass is all that there is to a mechanism; its class body declares:
+
+    * ``Config``, the settings that ``mechanism_config`` may hold, with defaults and bounds;
+    * ``needs``, which facts it must know of the environment's rules;
+    * ``output_names`` or ``num_outputs`` (attributes or cached properties), and ``read_by_environment``.
+
+    A constructor of its own is not needed. Where there is one, it takes ``num_agents`` and ``num_action_types``, also
+    ``facts`` if ``needs`` is set, and settings as further keywords.
 
     Attributes:
-        num_outputs: U, outputs of the incentive function at a step.
         read_by_environment: the environment's own dynamics depend on the output (a tax that moves coin). The designer
-            is then asked before the step that reads it, from the state alone, and not once a step.
-        output_names: of the outputs, for reports; None where they belong to action types or agents.
+            then decides before the steps that read it (``designer_due``), from the state alone.
+        num_agents: N.
+        num_action_types: number of types that agents' actions have.
+        config: the settings.
+        facts: of the environment; only where ``needs`` is set.
     """
 
-    num_outputs: int
-    read_by_environment = False
-    output_names: tuple[str, ...] | None = None
+    Config: ClassVar[type[Settings]] = Settings
+    needs: ClassVar[type[Facts] | None] = None
+    read_by_environment: ClassVar[bool] = False
+    config: Settings
+    facts: Facts
+
+    def __init__(self, num_agents: int, num_action_types: int, facts: Facts | None = None, **config: Any) -> None:
+        """Raises a SettingError for settings that cannot be."""
+        self.num_agents, self.num_action_types = num_agents, num_action_types
+        self.config = self.Config.from_keys(config)
+        if facts is not None:
+            self.facts = facts
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...] | None:
+        """U names, for reports; None where outputs belong to action types or agents."""
+        return None
+
+    @cached_property
+    def num_outputs(self) -> int:
+        """U, outputs of the designer in a step; as many as there are names."""
+        if self.output_names is None:
+            raise NotImplementedError(f"{type(self).__name__} must have output_names or num_outputs")
+        return len(self.output_names)
 
     @abstractmethod
     def squash(self, raw: Tensor) -> Tensor:
-        """Maps the network's unbounded outputs ``[..., U]`` into the set of admissible incentives."""
+        """Maps the network's unbounded outputs ``[..., U]`` into the set of admissible outputs."""
 
     @abstractmethod
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:
@@ -44,134 +72,72 @@ class Mechanism(ABC):
 
         Args:
             output: ``[T, B, U]``, squashed.
+            trajectory: what was played.
         """
 
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
-        """Agents' rewards ``[T, B, N]`` under ``output``."""
+        """Agents' rewards ``[T, B, N]`` under ``output [T, B, U]``."""
         return trajectory.rewards + self.incentives(output, trajectory)
 
     def designer_rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
-        """R^ID ``[T, B]`` had ``output`` been in force and everybody acted as they did: its direct effect.
+        """R^ID ``[T, B]`` if ``output [T, B, U]`` had been in force and all agents had acted as they did.
 
-        Additive incentives have none. Those that move what R^ID is made of override this.
+        Its derivative is the direct effect of the output: zero for additive incentives. Override it if the output
+        changes R^ID directly (e.g. taxes).
         """
         return trajectory.designer_rewards
 
     def to_environment(self, output: Tensor) -> Tensor:
-        """What the environment's step takes, ``[B, ...]``, of outputs ``[B, U]``; for those that it reads."""
+        """What the environment's step takes, ``[B, ...]``, of outputs ``[B, U]``; if ``read_by_environment``."""
         return output
 
 
 class BoundedIncentives(Mechanism):
-    """Additive incentives in ``(0, scale)``.
+    """Incentives in ``(0, scale)``, by a sigmoid (Yang et al. 2022, section 4.2) or ``(1 + x / (1 + |x|)) / 2``.
 
-    Args:
-        num_outputs: U.
-        scale: largest incentive, > 0.
-        squash: ``sigmoid`` as in Yang et al. 2022, section 4.2, or ``softsign``, ``(1 + x / (1 + |x|)) / 2``. A
-            sigmoid's slope vanishes exponentially, in float32 it is zero beyond 17: an incentive that has run to
-            its bound can then never be lowered again. Softsign's slope falls only as ``1 / x^2``.
+    A sigmoid's slope vanishes exponentially, in float32 it is zero beyond 17: an incentive that has reached its bound
+    can then never be lowered again. The slope of softsign falls only as ``1 / x^2``.
     """
 
-    def __init__(self, num_outputs: int, scale: float = 2.0, squash: str = "sigmoid") -> None:
-        if not isinstance(scale, int | float) or isinstance(scale, bool) or not scale > 0:
-            raise ValueError(f"mechanism_config scale must be a number > 0, got {scale!r}")
-        if squash not in ("sigmoid", "softsign"):
-            raise ValueError(f"mechanism_config squash must be sigmoid or softsign, got {squash!r}")
-        self.num_outputs = num_outputs
-        self.scale = float(scale)
-        self.kind = squash
+    class Config(Settings):
+        """Bound and shape."""
+
+        scale: float = setting(2.0, "largest incentive", gt=0)
+        squash: Literal["sigmoid", "softsign"] = setting(
+            "sigmoid", "how raw outputs are bounded: `sigmoid`, or `softsign`, which can be lowered again at the bound"
+        )
+
+    config: Config
 
     def squash(self, raw: Tensor) -> Tensor:
-        """Scaled sigmoid or softsign."""
-        if self.kind == "softsign":
-            return (0.5 * self.scale) * (1 + F.softsign(raw))
-        return self.scale * torch.sigmoid(raw)
+        """Scaled sigmoid or softsign, elementwise."""
+        scale = self.config.scale
+        if self.config.squash == "softsign":
+            return (0.5 * scale) * (1 + F.softsign(raw))
+        return scale * torch.sigmoid(raw)
 
 
 class ActionIncentives(BoundedIncentives):
     """An additive incentive for each action type, paid to every agent whose action is of that type."""
 
+    @cached_property
+    def num_outputs(self) -> int:
+        """One for each action type."""
+        return self.num_action_types
+
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:
-        """``u[type of the agent's action]`` where the agent acted, else 0."""
+        """``u[type of the agent's action]`` if the agent acted, else 0."""
         return output.gather(-1, trajectory.action_types) * trajectory.active
 
 
 class AgentIncentives(BoundedIncentives):
     """An additive incentive for each agent, whatever it did: dual-RL (c) of Yang et al. 2022, section 4.2."""
 
+    @cached_property
+    def num_outputs(self) -> int:
+        """One for each agent."""
+        return self.num_agents
+
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:
-        """``u[agent]`` where the agent acted, else 0."""
+        """``u[agent]`` if the agent acted, else 0."""
         return output * trajectory.active
-
-
-MechanismFactory = Callable[..., Mechanism]
-
-
-@dataclass(frozen=True)
-class _Entry:
-    factory: MechanismFactory
-    facts: tuple[str, ...] = ()
-
-
-_REGISTRY: dict[str, _Entry] = {
-    "action_incentives": _Entry(
-        lambda num_agents, num_action_types, **config: ActionIncentives(num_action_types, **config)
-    ),
-    "agent_incentives": _Entry(lambda num_agents, num_action_types, **config: AgentIncentives(num_agents, **config)),
-}
-
-
-def mechanism_names() -> list[str]:
-    """Names that :func:`make_mechanism` knows."""
-    return sorted(_REGISTRY)
-
-
-def register_mechanism(name: str, factory: MechanismFactory, facts: Sequence[str] = ()) -> None:
-    """Makes a mechanism available to configs.
-
-    Args:
-        name: for the config key ``mechanism``.
-        factory: called with ``num_agents``, ``num_action_types``, the entries of ``mechanism_config`` and the facts.
-        facts: names of what it must know of the environment (``VectorIncentiveEnv.mechanism_facts``).
-    """
-    _REGISTRY[name] = _Entry(factory, tuple(facts))
-
-
-def make_mechanism(
-    name: str,
-    num_agents: int,
-    num_action_types: int,
-    config: dict[str, Any],
-    facts: Mapping[str, Any] | None = None,
-    env: str = "the environment",
-) -> Mechanism:
-    """Builds a mechanism.
-
-    Args:
-        name: one of :func:`mechanism_names`.
-        num_agents: N.
-        num_action_types: how many types agents' actions have.
-        config: of ``mechanism_config``.
-        facts: what the environment tells of itself.
-        env: its name, for messages.
-
-    Raises:
-        ValueError: for an unknown name or config key, or an environment for which the mechanism makes no sense.
-    """
-    if name not in _REGISTRY:
-        close = get_close_matches(name, _REGISTRY, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(mechanism_names())}"
-        raise ValueError(f"unknown mechanism {name!r}{hint}")
-    entry, known = _REGISTRY[name], facts or {}
-    missing = [fact for fact in entry.facts if fact not in known]
-    if missing:
-        raise ValueError(f"mechanism {name!r} does not fit {env}, which has no {', '.join(missing)}")
-    own = {fact: known[fact] for fact in entry.facts}
-    both = sorted(own.keys() & config.keys())
-    if both:
-        raise ValueError(f"mechanism_config of {name!r}: {both[0]} is set by env_config, not here")
-    try:
-        return entry.factory(num_agents=num_agents, num_action_types=num_action_types, **own, **config)
-    except TypeError as error:
-        raise ValueError(f"mechanism_config of {name!r}: {error}") from error

@@ -1,25 +1,24 @@
 """Income taxes in brackets or at one rate, paid back in equal shares, and what they leave to agents.
 
-The environment moves the coin. A mechanism repeats that reckoning from what the environment tells of each step
-(``Trajectory.context``), none of which depends on the rates of the period that ends: the income, the coin that can be
-taken, what lies in escrow, labour, and the utility before. So rewards are a function of the rates, with a gradient.
+The environment moves the coin. A mechanism computes the same again from what the environment reports of each step
+(:class:`~env_wrappers.facts.TaxContext`), none of which depends on the rates of the period that ends in the step. So
+rewards are a function of the rates, with a gradient.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from env_wrappers.facts import TaxContext, TaxFacts
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.mechanisms.base import BoundedIncentives
-from rllib_metagrad.mechanisms.welfare import productivity_times_equality
-from rllib_metagrad.mechanisms.welfare import social_welfare as welfare_of
+from rllib_metagrad.mechanisms.welfare import SocialWelfare, productivity_times_equality, social_welfare
+from rllib_metagrad.settings import setting
 
-#: What a tax must know of the environment.
-FACTS = ("bracket_cutoffs", "isoelastic_eta", "energy_cost", "social_welfare")
+__all__ = ["BracketedTax", "LinearTax", "bracketed_tax", "isoelastic_utility", "net_transfers"]
 
 # Marginal utility is infinite without any coin; below this it counts as none.
 _LEAST_COIN = 1e-8
@@ -58,38 +57,33 @@ def isoelastic_utility(coin: Tensor, labor: Tensor, eta: float, energy_cost: flo
 
 
 class BracketedTax(BoundedIncentives):
-    """The designer's outputs are the marginal rates of the environment's brackets.
+    """The designer's outputs are the marginal rates of the environment's K tax brackets."""
 
-    Args:
-        bracket_cutoffs: where brackets begin, in coin.
-        isoelastic_eta: of agents' utility.
-        energy_cost: of a unit of labour, in utility.
-        social_welfare: name and equality weight of what R^ID is the change of; None where R^ID is the level of
-            productivity x equality in every step.
-        scale: largest rate, in (0, 1].
-        squash: see :class:`BoundedIncentives`.
-    """
+    class Config(BoundedIncentives.Config):
+        """Bound and shape."""
 
+        scale: float = setting(1.0, "largest rate", gt=0, le=1)
+
+    needs = TaxFacts
     read_by_environment = True
+    config: Config
+    facts: TaxFacts
 
-    def __init__(
-        self,
-        num_agents: int,
-        num_action_types: int,
-        bracket_cutoffs: Sequence[float],
-        isoelastic_eta: float,
-        energy_cost: float,
-        social_welfare: tuple[str, float] | None,
-        scale: float = 1.0,
-        squash: str = "sigmoid",
-    ) -> None:
-        super().__init__(len(bracket_cutoffs), scale, squash)
-        if self.scale > 1:
-            raise ValueError(f"mechanism_config scale must be a tax rate <= 1, got {scale!r}")
-        self.output_names = tuple(f"bracket_{k}" for k in range(len(bracket_cutoffs)))
-        self.cutoffs = torch.tensor(bracket_cutoffs)
-        self.eta, self.energy_cost = isoelastic_eta, energy_cost
-        self.welfare = None if social_welfare is None else welfare_of(*social_welfare)
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """K names."""
+        return tuple(f"bracket_{k}" for k in range(len(self.facts.bracket_cutoffs)))
+
+    @cached_property
+    def cutoffs(self) -> Tensor:
+        """``[K]`` in coin, where brackets begin."""
+        return torch.tensor(self.facts.bracket_cutoffs)
+
+    @cached_property
+    def welfare(self) -> SocialWelfare | None:
+        """What R^ID is the change of; None where R^ID is productivity times equality after the step."""
+        named = self.facts.social_welfare
+        return None if named is None else social_welfare(*named)
 
     def rates(self, output: Tensor) -> Tensor:
         """Marginal rates ``[..., K]`` of all brackets."""
@@ -101,19 +95,19 @@ class BracketedTax(BoundedIncentives):
 
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """Net transfers in coin; their sum over agents is zero."""
-        context = trajectory.context
+        context = TaxContext.read(trajectory.context)
         # What is above the cap is not levied, and has no gradient.
-        rates = torch.minimum(self.rates(output), context["rate_cap"].unsqueeze(-1))
-        owed = bracketed_tax(context["income"], rates, self.cutoffs.to(rates))
-        levied = (context["tax_day"] > 0).unsqueeze(-1) & trajectory.active
-        return torch.where(levied, net_transfers(owed, context["coin"]), 0.0)
+        rates = torch.minimum(self.rates(output), context.rate_cap.unsqueeze(-1))
+        owed = bracketed_tax(context.income, rates, self.cutoffs.to(rates))
+        levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
+        return torch.where(levied, net_transfers(owed, context.coin), 0.0)
 
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
-        """On tax days the change of utility with the taxes of these rates; in all other steps as it was."""
-        context = trajectory.context
+        """On tax days the change of utility with the taxes of these rates; in all other steps as recorded."""
+        context = TaxContext.read(trajectory.context)
         _, utility = self._after_taxes(output, trajectory)
-        levied = (context["tax_day"] > 0).unsqueeze(-1) & trajectory.active
-        return torch.where(levied, utility - context["previous_utility"], trajectory.rewards)
+        levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
+        return torch.where(levied, utility - context.previous_utility, trajectory.rewards)
 
     def _after_taxes(self, output: Tensor, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
         """All coin and utility ``[T, B, N]`` after this step's taxes at these rates."""
@@ -122,10 +116,13 @@ class BracketedTax(BoundedIncentives):
 
     def _coin(self, trajectory: Trajectory) -> Tensor:
         """All coin ``[T, B, N]`` before this step's taxes."""
-        return trajectory.context["coin"] + trajectory.context["escrow_coin"]
+        context = TaxContext.read(trajectory.context)
+        return context.coin + context.escrow_coin
 
     def _utility(self, coin: Tensor, trajectory: Trajectory) -> Tensor:
-        return isoelastic_utility(coin, trajectory.context["labor"], self.eta, self.energy_cost)
+        """Utility ``[T, B, N]`` of all coin ``[T, B, N]`` and the labor recorded."""
+        labor = TaxContext.read(trajectory.context).labor
+        return isoelastic_utility(coin, labor, self.facts.isoelastic_eta, self.facts.energy_cost)
 
     def designer_rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """R^ID under these rates, as if everybody had acted as recorded.
@@ -144,7 +141,7 @@ class BracketedTax(BoundedIncentives):
         coin = self._coin(trajectory) + before + now
         if self.welfare is None:
             return torch.where(trajectory.stepped, productivity_times_equality(coin), trajectory.designer_rewards)
-        income = trajectory.context["income"]
+        income = TaxContext.read(trajectory.context).income
         other = self.welfare(income, coin, self._utility(coin, trajectory))
         recorded = self.welfare(income, *self._after_taxes(trajectory.designer_output, trajectory))
         gap = torch.where(trajectory.stepped, other - recorded, 0.0)
@@ -159,10 +156,7 @@ def _shifted(values: Tensor) -> Tensor:
 class LinearTax(BracketedTax):
     """One rate for all income: :class:`BracketedTax` with equal rates and one output."""
 
-    def __init__(self, num_agents: int, num_action_types: int, **arguments: Any) -> None:
-        super().__init__(num_agents, num_action_types, **arguments)
-        self.num_outputs = 1
-        self.output_names = ("income",)
+    output_names = ("income",)
 
     def rates(self, output: Tensor) -> Tensor:
         """The same rate in all brackets."""

@@ -14,9 +14,13 @@ SocialWelfare = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def productivity_times_equality(coin: Tensor) -> Tensor:
-    """``sum C * (1 - gini)``, with the Gini index normalised to [0, 1]: welfare of a step, of coin ``[..., N]``.
+    """``sum C * (1 - gini)``, with the Gini index normalized to [0, 1].
 
-    For 30 agents and more the Gini index is the package's estimate.
+    Args:
+        coin: ``[..., N]``.
+
+    Returns:
+        ``[...]`` in coin. For 30 agents and more the Gini index is the package's estimate.
     """
     n, total = coin.shape[-1], coin.sum(-1)
     if n <= _EXACT_GINI:
@@ -56,10 +60,14 @@ def equality_times_mean_coin(equality_weight: float) -> SocialWelfare:
 
 
 def social_welfare(name: str, equality_weight: float) -> SocialWelfare:
-    """The function of this name.
+    """A social welfare function by the name that ``ai-economist`` has for it.
+
+    Args:
+        name: of the function.
+        equality_weight: in [0, 1]; only ``coin_eq_times_productivity`` uses it.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if there is none of this name.
     """
     known = {
         "inv_income_weighted_utility": inverse_income_weighted_utility,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from env_wrappers.facts import DesignerFacts
 from rllib_metagrad.mechanisms import Mechanism, make_mechanism
 from rllib_metagrad.modules.distributions import (
     ActionDistribution,
@@ -233,7 +234,7 @@ class DesignerCritic:
 
 def mechanism_name(incentives: IncentiveSettings, designer: DesignerSettings) -> str:
     """The mechanism that the user names, or the usual one of this kind of designer."""
-    if incentives.mechanism is not None:
+    if isinstance(incentives.mechanism, str):
         return incentives.mechanism
     continuous = isinstance(designer, StochasticDesignerSettings) and designer.levels is None
     return "agent_incentives" if continuous else "action_incentives"
@@ -249,7 +250,7 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
     mechanism = make_mechanism(
         name, spec.num_agents, spec.num_action_types, incentives.mechanism_config, spec.mechanism_facts, spec.name
     )
-    if mechanism.read_by_environment and not spec.mechanism_facts.get("reads_designer_output"):
+    if mechanism.read_by_environment and not DesignerFacts.read(spec.mechanism_facts).reads_designer_output:
         raise ValueError(
             f"mechanism {name!r} has nothing to decide in {spec.name}, whose env_config fixes it; "
             "leave it to the designer (tax: external)"

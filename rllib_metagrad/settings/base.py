@@ -221,7 +221,8 @@ _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: 
 
 def _words(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
-        return "one of " + ", ".join(map(str, get_args(annotation)))
+        names = ", ".join(map(str, get_args(annotation)))
+        return f"one of {names}" if ", " in names else names
     if annotation in _WORDS:
         return _WORDS[annotation]
     if _nested(annotation) is not None or (get_origin(annotation) or annotation) in (dict, Mapping):

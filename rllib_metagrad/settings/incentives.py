@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from rllib_metagrad.settings.base import Numbers, Settings, setting
+from pydantic import field_validator
+
+from rllib_metagrad.settings.base import Expected, Numbers, Settings, setting
+from rllib_metagrad.settings.import_path import import_path
 
 
 class IncentiveSettings(Settings):
@@ -24,16 +27,16 @@ class IncentiveSettings(Settings):
         "where a time limit cuts an episode, critics estimate what would have followed; false: the episode's return "
         "ends there, as in a game of fixed length",
     )
-    mechanism: str | None = setting(
+    mechanism: Annotated[str | type | None, Expected("a name or an import path")] = setting(
         None,
         "how outputs pay agents: `action_incentives` (one for each action type), `agent_incentives` (one for each "
         "agent); in economies also `bracketed_tax`, `linear_tax`, in Gather-Trade-Build `house_subsidy` "
-        "(docs/gather_trade_build.md); null: by algorithm",
+        "(docs/gather_trade_build.md); or your own class, `my_pkg.taxes:FlatTax` (docs/extending.md); null: by "
+        "algorithm",
     )
     mechanism_config: dict[str, Any] = setting(
         {},
-        "its arguments: `scale` (2.0; of a tax 1.0), `squash`: `sigmoid` (the paper's) or `softsign`; "
-        "`house_subsidy`: `financed` (true)",
+        "its settings, see [Mechanisms](#mechanisms)",
     )
     agents_checkpoint: str | None = setting(
         None,
@@ -43,6 +46,12 @@ class IncentiveSettings(Settings):
     nan_policy: Literal["error", "skip"] = setting(
         "error", "NaN or infinity in an update: `error` (batch saved, stop) or `skip` (counted)"
     )
+
+    @field_validator("mechanism", mode="before")
+    @classmethod
+    def _by_import_path(cls, value: Any) -> Any:
+        """Workers know a class by its import path."""
+        return import_path(value) if isinstance(value, type) else value
 
 
 class LookingThroughSettings(IncentiveSettings):

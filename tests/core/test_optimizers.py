@@ -68,7 +68,7 @@ def test_adam_holds_its_second_moment_constant_and_adam_full_does_not() -> None:
     theta = torch.zeros(1, 1, dtype=torch.float64)
     derivatives = {}
     for name in ("adam", "adam_full"):
-        settings = OptimizerSettings(optimizer=name, lr=1.0, eps=0.0, eps_root=0.0)  # type: ignore[arg-type]
+        settings = OptimizerSettings(optimizer=name, lr=1.0, eps=1e-30, eps_root=0.0)  # type: ignore[arg-type]
         new, _ = step(settings, theta, grad, initial_state(settings, theta))
         (derivatives[name],) = torch.autograd.grad(new.sum(), grad)
     # First step: theta' = -g / |g|. With the moment held constant d/dg = -1/|g| = -0.5; fully it is 0.

@@ -1,4 +1,4 @@
-"""Taxes by hand, against the twin's own reckoning, by finite differences, and what always holds of them."""
+"""Taxes by hand, against the twin's own numbers, by finite differences, and what always holds of them."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_direct_effect_is_the_finite_difference_of_welfare() -> None:
     torch.testing.assert_close(gradient, numeric, atol=1e-4, rtol=1e-5)
 
 
-def test_welfare_starts_anew_with_an_episode() -> None:
+def test_welfare_starts_again_with_an_episode() -> None:
     env, played = play(2, np.full((10, 2, 7), 0.5), 3)
     mechanism, over = mechanism_of(env), played.over.clone()
     over[49] = True
@@ -225,7 +225,7 @@ def test_more_of_an_income_is_never_left_by_earning_less() -> None:
     assert (left.diff() > 0).all()
 
 
-def test_houses_are_subsidised() -> None:
+def test_houses_are_subsidized() -> None:
     env, played = play(8, None, 4, tax="free_market")
     types = played.action_types.clone()
     types[0, 0] = torch.tensor([1, 0, 1, 3])
@@ -243,10 +243,10 @@ def test_houses_are_subsidised() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"scale": 1.5}, "scale must be a tax rate <= 1, got 1.5"),
-        ({"scale": 0}, "scale must be a number > 0"),
-        ({"squash": "relu"}, "squash must be sigmoid or softsign"),
-        ({"brackets": 3}, "brackets"),
+        ({"scale": 1.5}, "mechanism_config.scale must be a number > 0 and <= 1, got 1.5"),
+        ({"scale": 0}, "mechanism_config.scale must be a number > 0"),
+        ({"squash": "relu"}, "mechanism_config.squash must be one of sigmoid, softsign, got 'relu'"),
+        ({"brackets": 3}, "mechanism_config.brackets is no setting of bracketed_tax; known: scale, squash"),
         ({"energy_cost": 0.1}, "energy_cost is set by env_config, not here"),
     ],
 )

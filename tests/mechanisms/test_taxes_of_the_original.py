@@ -1,4 +1,4 @@
-"""Taxes by mechanisms on the original economy: what it tells of its tax days, beside the twin and by itself."""
+"""Taxes by mechanisms on the original economy: what it reports of its tax days, beside the twin and by itself."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tax_of(env: Any) -> BracketedTax:
     return made
 
 
-def test_what_the_original_tells_is_what_the_twin_tells() -> None:
+def test_the_original_reports_what_the_twin_reports() -> None:
     rates = np.random.default_rng(0).random((10, 3, 7))
     common = {"observations": "network", "rate_cap_annealing": [-1.0, 0.4]}
     original, one = play(3, rates, 5, backend="foundation", **common)

@@ -194,8 +194,8 @@ def test_a_network_without_a_picture_refuses() -> None:
     [
         ({"encoder": "picture"}, "agent_network.encoder must be picture_and_vector or null, got 'picture'"),
         ({"encoder": 1}, "agent_network.encoder must be picture_and_vector or null, got 1"),
-        ({"encodr": "picture_and_vector"}, "unknown key 'encodr' in agent_network; did you mean 'encoder'?"),
-        ({"picture_hiddens": [8]}, "agent_network.picture_hiddens needs agent_network.encoder: picture_and_vector"),
+        ({"encodr": "picture_and_vector"}, "agent_network.encodr is no setting of a network; did you mean 'encoder'?"),
+        ({"picture_hiddens": [8]}, "agent_network.picture_hiddens needs encoder: picture_and_vector"),
         (
             {"encoder": "picture_and_vector", "picture_hiddens": 8},
             "agent_network.picture_hiddens must be a list of layer widths, got 8",

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.facts import DesignerFacts, TaxFacts
 from env_wrappers.gather_trade_build.foundation import experience, package
 from env_wrappers.gather_trade_build.foundation.accounts import Sums, accounts
 from env_wrappers.gather_trade_build.foundation.actions import Actions, action_space
@@ -140,8 +141,8 @@ class FoundationEnv(IncentiveEnv):
         self._planner_action: Any = None
         self._rewards: dict[str, float] = {}
         self.mechanism_facts = mechanism_facts(config, self.original, self.action_type_names)
-        reads = self.mechanism_facts.get("reads_designer_output")
-        self._tax_days = TaxDays(self.mechanism_facts, self.original) if reads else None
+        reads = DesignerFacts.read(self.mechanism_facts).reads_designer_output
+        self._tax_days = TaxDays(TaxFacts.read(self.mechanism_facts), self.original) if reads else None
         self._planner_reward = self._welfare = 0.0
         self._sums, self._start_coin = Sums(), self._coin()
 
@@ -305,10 +306,11 @@ class FoundationEnv(IncentiveEnv):
         self.set_rates(output)
 
     def context(self) -> dict[str, np.ndarray]:
-        """See tax_days.py; nothing where there is no tax from outside."""
+        """A :class:`~env_wrappers.facts.TaxContext`; nothing unless ``tax: external``."""
         if self._tax_days is None:
             return {}
-        return self._tax_days.context(np.array([self._rewards.get(agent, 0.0) for agent in self.possible_agents]))
+        rewards = np.array([self._rewards.get(agent, 0.0) for agent in self.possible_agents])
+        return self._tax_days.context(rewards)._asdict()
 
     def get_experience(self) -> dict[str, Any]:
         """Finished episodes, warm-up of energy, and what Saez' formula knows."""

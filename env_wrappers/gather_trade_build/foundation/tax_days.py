@@ -1,4 +1,4 @@
-"""What mechanisms must know to reckon taxes a second time: facts of the economy, and numbers of each step."""
+"""What mechanisms must know to compute taxes again: facts of the economy, and numbers of each step."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from env_wrappers.facts import DesignerFacts, HouseFacts, TaxContext, TaxFacts, merged
 from env_wrappers.gather_trade_build.foundation.config import ONE_STEP, FoundationConfig
 from env_wrappers.gather_trade_build.foundation.taxes import EXTERNAL_TAX, PACKAGE_TAX
 
 
 def mechanism_facts(config: FoundationConfig, original: Any, types: tuple[str, ...]) -> dict[str, Any]:
-    """See :class:`env_wrappers.vector.VectorIncentiveEnv`.
+    """Those of the original that hold for its configuration, for ``mechanism_facts``.
 
     Where taxes are not the last component, what comes after them may move coin again: then there is nothing that a tax
     by a mechanism could rely on, and its facts are left out.
@@ -19,20 +20,20 @@ def mechanism_facts(config: FoundationConfig, original: Any, types: tuple[str, .
     Args:
         config: of the environment.
         original: the package's environment.
-        types: of actions.
+        types: names of action types.
     """
-    facts: dict[str, Any] = {"house_action_type": types.index("Build")} if "Build" in types else {}
+    houses = [HouseFacts(house_action_type=types.index("Build"))] if "Build" in types else []
     components = list(original.components)
     if config.tax is None or components[-1].name not in (EXTERNAL_TAX, PACKAGE_TAX):
-        return facts
+        return merged(*houses)
     linear = getattr(original, "agent_reward_type", "") == "coin_minus_labor_cost"
-    return facts | {
-        "reads_designer_output": config.tax == "external",
-        "bracket_cutoffs": tuple(float(cutoff) for cutoff in components[-1].bracket_cutoffs),
-        "isoelastic_eta": 0.0 if linear else float(original.isoelastic_eta),
-        "energy_cost": float(original.labor_cost if config.scenario == ONE_STEP else original.energy_cost),
-        "social_welfare": None if config.objective == "welfare" else _social_welfare(config, original),
-    }
+    taxes = TaxFacts(
+        bracket_cutoffs=tuple(float(cutoff) for cutoff in components[-1].bracket_cutoffs),
+        isoelastic_eta=0.0 if linear else float(original.isoelastic_eta),
+        energy_cost=float(original.labor_cost if config.scenario == ONE_STEP else original.energy_cost),
+        social_welfare=None if config.objective == "welfare" else _social_welfare(config, original),
+    )
+    return merged(DesignerFacts(reads_designer_output=config.tax == "external"), taxes, *houses)
 
 
 def _social_welfare(config: FoundationConfig, original: Any) -> tuple[str, float]:
@@ -48,16 +49,15 @@ class TaxDays:
     """Keeps what mechanisms need of each step.
 
     Args:
-        facts: of :func:`mechanism_facts`, of an economy that reads the designer's output.
+        facts: of an economy that reads the designer's output.
         original: the package's environment.
     """
 
-    def __init__(self, facts: dict[str, Any], original: Any) -> None:
-        self._original, self._tax = original, original.components[-1]
-        self._eta, self._energy_cost = facts["isoelastic_eta"], facts["energy_cost"]
+    def __init__(self, facts: TaxFacts, original: Any) -> None:
+        self._facts, self._original, self._tax = facts, original, original.components[-1]
 
-    def context(self, rewards: np.ndarray) -> dict[str, np.ndarray]:
-        """Of the last step, as :class:`env_wrappers.gather_trade_build.twin.VectorGatherTradeBuild` describes it.
+    def context(self, rewards: np.ndarray) -> TaxContext[np.ndarray]:
+        """Of the last step, without the axis of copies.
 
         Args:
             rewards: ``[N]`` of the step; zeros before the first one.
@@ -73,18 +73,19 @@ class TaxDays:
             gained = np.array([one["lump_sum"] - one["tax_paid"] for one in taxed])
             coin = tax.coin_before
         labor = np.array([self._labor(agent.state["endogenous"]["Labor"]) for agent in agents])
-        utility = (total ** (1 - self._eta) - 1) / (1 - self._eta) - self._energy_cost * labor
-        return {
-            "tax_day": np.array(float(bool(day))),
-            "rates": np.array(tax.curr_marginal_rates, np.float64),
-            "rate_cap": np.array(float(tax.curr_rate_max)),
-            "income": income,
-            "coin": coin,
-            "escrow_coin": total - gained - coin,
-            "labor": labor,
+        eta = self._facts.isoelastic_eta
+        utility = (total ** (1 - eta) - 1) / (1 - eta) - self._facts.energy_cost * labor
+        return TaxContext(
+            tax_day=np.array(float(bool(day))),
+            rates=np.array(tax.curr_marginal_rates, np.float64),
+            rate_cap=np.array(float(tax.curr_rate_max)),
+            income=income,
+            coin=coin,
+            escrow_coin=total - gained - coin,
+            labor=labor,
             # Whatever constants the scenario's own utility has, with this its reward comes out.
-            "previous_utility": utility - rewards,
-        }
+            previous_utility=utility - rewards,
+        )
 
     def _labor(self, labor: float) -> float:
         """As it counts in utility: warm-up or an exponent put in."""

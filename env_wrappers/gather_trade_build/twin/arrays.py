@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from env_wrappers.facts import TaxContext
+
 #: Resources by number, and coin behind them.
 STONE, WOOD, COIN = range(3)
 BIDS, ASKS = range(2)
@@ -160,7 +162,7 @@ class Game(NamedTuple):
 
 
 class Reports(NamedTuple):
-    """Buffers of a VectorIncentiveEnv, and its context."""
+    """Buffers of a VectorIncentiveEnv."""
 
     active: np.ndarray
     rewards: np.ndarray
@@ -171,11 +173,4 @@ class Reports(NamedTuple):
     action_features: np.ndarray
     designer_reward: np.ndarray
     designer_due: np.ndarray
-    tax_day: np.ndarray
-    income: np.ndarray
-    coin: np.ndarray
-    escrow_coin: np.ndarray
-    labor: np.ndarray
-    previous_utility: np.ndarray
-    rates: np.ndarray
-    rate_cap: np.ndarray
+    context: TaxContext[np.ndarray]

@@ -283,22 +283,22 @@ def play(
     tax(rules, game, generators, reports, b)
     regenerate(rules, game, generators, b)
     for i in range(len(kinds)):
-        reports.previous_utility[b, i] = game.utility[b, i]
+        reports.context.previous_utility[b, i] = game.utility[b, i]
         game.previous[i] = game.utility[b, i]
     level, change = appraise(rules, game, b)
     cut = game.t[b] >= rules.max_steps
     for i in range(len(kinds)):
         reports.rewards[b, i] = game.utility[b, i] - game.previous[i]
-        reports.labor[b, i] = game.labor[b, i]
+        reports.context.labor[b, i] = game.labor[b, i]
         reports.action_types[b, i] = kinds[i]
         for k in range(reports.action_features.shape[2]):
             reports.action_features[b, i, k] = k == kinds[i]
         reports.active[b, i] = not cut
         reports.truncated[b, i] = cut
     for k in range(game.rates.shape[1]):
-        reports.rates[b, k] = game.rates[b, k]
+        reports.context.rates[b, k] = game.rates[b, k]
     game.welfare_sum[b] += level
-    reports.rate_cap[b] = game.cap[b]
+    reports.context.rate_cap[b] = game.cap[b]
     reports.designer_reward[b] = change if rules.planner_objective else level
     reports.episode_over[b] = cut
     reports.designer_due[b] = rules.external and game.day[b] == 1 and not cut
@@ -313,14 +313,14 @@ def report_nothing(reports: Reports, b: int) -> None:
     reports.action_types[b] = 0
     reports.action_features[b] = 0.0
     reports.designer_reward[b] = 0.0
-    reports.tax_day[b] = 0.0
-    reports.income[b] = 0.0
-    reports.coin[b] = 0.0
-    reports.escrow_coin[b] = 0.0
-    reports.labor[b] = 0.0
-    reports.previous_utility[b] = 0.0
-    reports.rates[b] = 0.0
-    reports.rate_cap[b] = 0.0
+    reports.context.tax_day[b] = 0.0
+    reports.context.income[b] = 0.0
+    reports.context.coin[b] = 0.0
+    reports.context.escrow_coin[b] = 0.0
+    reports.context.labor[b] = 0.0
+    reports.context.previous_utility[b] = 0.0
+    reports.context.rates[b] = 0.0
+    reports.context.rate_cap[b] = 0.0
 
 
 # -- called from Python -----------------------------------------------------------------------------------

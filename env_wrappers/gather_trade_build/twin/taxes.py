@@ -116,10 +116,10 @@ def tax(rules: Rules, game: Game, generators: Generators, reports: Reports, b: i
         begin_period(rules, game, generators, b)
     for i in range(game.cells.shape[1]):
         coin, escrow = game.inventory[b, i, COIN], game.escrow[b, i, COIN]
-        reports.income[b, i] = (coin + escrow) - game.last_coin[b, i]
-        reports.coin[b, i] = coin
-        reports.escrow_coin[b, i] = escrow
-    reports.tax_day[b] = game.day[b] >= rules.period
+        reports.context.income[b, i] = (coin + escrow) - game.last_coin[b, i]
+        reports.context.coin[b, i] = coin
+        reports.context.escrow_coin[b, i] = escrow
+    reports.context.tax_day[b] = game.day[b] >= rules.period
     if game.day[b] >= rules.period:
         enact(rules, game, b)
         game.day[b] = 0

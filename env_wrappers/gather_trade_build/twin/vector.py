@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.facts import DesignerFacts, HouseFacts, TaxContext, TaxFacts, merged
 from env_wrappers.gather_trade_build.measures import measure
 from env_wrappers.gather_trade_build.pictures import RENDER_MODES, Scene, draw_economy
 from env_wrappers.gather_trade_build.twin import saez
@@ -34,15 +35,8 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
     taxes and hands them out in equal shares. With ``tax: planner`` it is ``[B, K]`` choices of
     ``config.discrete_rates``: 0 leaves a rate as it is, i sets the (i - 1)-th; :meth:`planner_masks` says which.
 
-    ``context`` has, of every step:
-
-    * tax_day ``[B]``: 1 if it took taxes;
-    * rates ``[B, K]``: the marginal rates in force, capped; rate_cap ``[B]``: the cap, 1 without annealing;
-    * income ``[B, N]``: coin and escrow less what there was after the last taxes, in coin, before taxes of this step;
-    * coin, escrow_coin ``[B, N]``: in the inventory, and promised in bids, before taxes of this step;
-    * labor ``[B, N]``: of the episode;
-    * previous_utility ``[B, N]``: before this step; with it the reward is
-      ``(C ** (1 - eta) - 1) / (1 - eta) - energy_cost * labor - previous_utility``, C being coin after taxes.
+    ``context`` is a :class:`~env_wrappers.facts.TaxContext`. Income is coin and escrow less what there was after the
+    last taxes.
 
     Args:
         num_envs: B, >= 1.
@@ -117,14 +111,16 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         self.name = NAME
         self.max_episode_steps = config.max_steps
         self.bracket_cutoffs = config.cutoffs
-        self.mechanism_facts = {
-            "reads_designer_output": config.tax == "external",
-            "bracket_cutoffs": tuple(config.cutoffs.tolist()),
-            "isoelastic_eta": float(config.settings["isoelastic_eta"]),
-            "energy_cost": float(config.settings["energy_cost"]),
-            "social_welfare": config.social_welfare,
-            "house_action_type": TYPE_NAMES.index("Build"),
-        }
+        self.mechanism_facts = merged(
+            DesignerFacts(reads_designer_output=config.tax == "external"),
+            TaxFacts(
+                bracket_cutoffs=tuple(config.cutoffs.tolist()),
+                isoelastic_eta=float(config.settings["isoelastic_eta"]),
+                energy_cost=float(config.settings["energy_cost"]),
+                social_welfare=config.social_welfare,
+            ),
+            HouseFacts(house_action_type=TYPE_NAMES.index("Build")),
+        )
         n = config.num_agents
         agents = tuple(f"agent_{i}" for i in range(n))
         shape = (sum(views.agent_sizes(config)),)
@@ -141,12 +137,7 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             np.float32,
             TYPE_NAMES,
             len(TYPE_NAMES),
-            {
-                "tax_day": (),
-                "rates": config.cutoffs.shape,
-                "rate_cap": (),
-                **dict.fromkeys(("income", "coin", "escrow_coin", "labor", "previous_utility"), (n,)),
-            },
+            TaxContext.shapes(n, len(config.cutoffs))._asdict(),
             autoreset,
         )
         self._kernel, self._observations = kernel, views
@@ -159,8 +150,8 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         self._game: Game = make_game(config, self._rules, self.num_envs)
         self.generators = generators.make_generators(self.num_envs, config.exact)
         self._seed([secrets.randbits(32) for _ in range(self.num_envs)])
-        own = {name: getattr(self, name) for name in arrays.Reports._fields if hasattr(self, name)}
-        self._reports: Reports = arrays.Reports(**own, **self.context)
+        buffers = {name: getattr(self, name) for name in arrays.Reports._fields if name != "context"}
+        self._reports: Reports = arrays.Reports(**buffers, context=TaxContext.read(self.context))
         self._views = views.Views(self.observations[0], self.state, np.asarray(self.action_masks[0]))
         self._actions = np.zeros((self.num_envs, n), np.int64)
         # Not an episode that counts, but one in which a step before the first reset is possible.
