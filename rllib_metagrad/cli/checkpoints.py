@@ -7,6 +7,8 @@ import pathlib
 from rllib_metagrad.checkpoint_files import MARKER, missing_from
 from rllib_metagrad.cli.errors import BadInputError
 
+__all__ = ["checkpoints_of", "find_checkpoint", "is_checkpoint"]
+
 
 def is_checkpoint(folder: pathlib.Path) -> bool:
     """True for a folder that `Algorithm.save_to_path` or Tune wrote, all of it."""

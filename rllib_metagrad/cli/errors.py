@@ -1,16 +1,15 @@
-"""Errors that the user sees as one line, and the nearest-name hints in them."""
+"""Errors that the user sees as one line."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+__all__ = ["BAD_INPUT", "BadInputError", "CliError", "InterruptedRunError", "RunFailedError", "one_line"]
 
 BAD_INPUT = 2
 RUN_FAILED = 1
 
 
 class CliError(Exception):
-    """An error that is told in one line on stderr; `exit_code` is the command's exit status."""
+    """An error that is printed as one line on stderr; `exit_code` is the command's exit status."""
 
     exit_code = RUN_FAILED
 
@@ -43,17 +42,3 @@ def one_line(error: BaseException | str) -> str:
     # RLlib appends this advice to every validation error; it points away from the mistake.
     text = text.split("\nTo suppress all validation errors")[0]
     return " ".join(text.split())
-
-
-def nearest(name: object, known: Iterable[str], *, list_at_most: int = 12) -> str:
-    """`; did you mean 'x'?`, or the list of known names where there are few, or nothing."""
-    names = sorted(set(known))
-    matches = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-    if not matches:
-        folded = {n.lower(): n for n in names}
-        matches = [folded[m] for m in difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.6)]
-    if matches:
-        return f"; did you mean {matches[0]!r}?"
-    if 0 < len(names) <= list_at_most:
-        return f"; known: {', '.join(names)}"
-    return ""

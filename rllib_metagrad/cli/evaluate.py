@@ -15,6 +15,8 @@ from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError, RunFailedError, one_line
 from rllib_metagrad.cli.yaml_loader import load_mapping
 
+__all__ = ["evaluate"]
+
 _MAX_ROWS = 60
 _IN_ONE_PROCESS = {
     "num_env_runners": 0,
@@ -75,7 +77,7 @@ def _evaluate(
 
     try:
         algorithm = _load(folder)
-    except Exception as error:  # anything can be wrong in a folder that someone hands us
+    except Exception as error:  # anything can be wrong in somebody's folder
         raise RunFailedError(f"{folder}: cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
     try:
         if not isinstance(algorithm, IncentiveDesign):

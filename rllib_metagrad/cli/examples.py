@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from importlib.resources import as_file, files
 from importlib.resources.abc import Traversable
 
-from rllib_metagrad.cli.errors import BadInputError, nearest
+from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.settings import nearest
+
+__all__ = ["examples", "find_example", "get_example", "list_examples", "run_example"]
 
 
 def examples_root() -> Traversable:

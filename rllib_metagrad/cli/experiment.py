@@ -1,40 +1,19 @@
-"""One experiment: what a YAML entry, a Python file or a bare `rllib train` comes down to."""
+"""One experiment: its keys, each declared once, and the record that YAML, Python files and flags come down to."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import field_validator
 
 from rllib_metagrad.cli import metrics, search_space
-from rllib_metagrad.cli.errors import nearest
 from rllib_metagrad.cli.schedulers import parse_scheduler
-from rllib_metagrad.cli.yaml_loader import Path, Source
+from rllib_metagrad.cli.source import Source, merge
+from rllib_metagrad.settings import SettingError, Settings, nearest, setting
+from rllib_metagrad.settings.base import Expected
 
-DEFAULT_STORAGE = "./results"
+__all__ = ["CheckpointSettings", "Experiment", "ExperimentSettings", "one_form", "parse_experiment"]
 
-CHECKPOINT_KEYS: dict[str, tuple[type, ...]] = {
-    "checkpoint_frequency": (int,),
-    "checkpoint_at_end": (bool,),
-    "num_to_keep": (int,),
-    "checkpoint_score_attribute": (str,),
-    "checkpoint_score_order": (str,),
-}
-KEYS = (
-    "run",
-    "env",
-    "stop",
-    "config",
-    "num_samples",
-    "checkpoint_config",
-    "storage_path",
-    "scheduler",
-    "scheduler_config",
-    "seed",
-    "restore",
-    "time_budget_s",
-    "max_failures",
-    "max_concurrent_trials",
-)
 # Keys of older RLlib YAMLs, and of nearby places, with what to write instead.
 _ELSEWHERE = {
     "algo": "run",
@@ -45,28 +24,87 @@ _ELSEWHERE = {
     "local_dir": "storage_path",
     "resources_per_trial": "config: {num_cpus_per_env_runner, num_gpus_per_learner, ...}",
 }
+# Keys with a home elsewhere, where they may stand as well.
+_HOMES = {"env": "config.env", "seed": "config.seed", "scheduler_config": "scheduler"}
+_Mapping = dict[Any, Any]
 
 
-@dataclass
-class Experiment:
+class CheckpointSettings(Settings):
+    """When checkpoints are written and which are kept (`checkpoint_config`)."""
+
+    OWNER = "checkpoints"
+
+    checkpoint_frequency: int = setting(0, "Iterations between checkpoints; 0 for none.", ge=0)
+    checkpoint_at_end: bool = setting(True, "Checkpoint when a trial ends.")
+    num_to_keep: int | None = setting(None, "How many are kept; all by default.", ge=1)
+    checkpoint_score_attribute: Annotated[str | None, Expected("the name of a metric")] = setting(
+        None, "Metric by which the best are kept."
+    )
+    checkpoint_score_order: Literal["max", "min"] = setting("max", "Whether the best have the highest or lowest.")
+
+    @field_validator("checkpoint_score_attribute")
+    @classmethod
+    def _is_a_metric(cls, name: str | None) -> str | None:
+        if trouble := metrics.problem_with(name) if name else None:
+            raise SettingError("checkpoint_score_attribute", trouble)
+        return name
+
+
+class ExperimentSettings(Settings):
+    """The keys of an experiment; from each follow its check, its default and its flag (see options.py)."""
+
+    OWNER = "an experiment"
+
+    run: Annotated[str | type, Expected("the name of an algorithm")] = setting(
+        "", "Algorithm, such as MetaGrad or PPO."
+    )
+    env: str | _Mapping | None = setting(None, "Environment, such as escape_room or CartPole-v1 (config.env).")
+    config: _Mapping = setting({}, "The algorithm's settings.")
+    stop: Annotated[_Mapping, Expected("a mapping such as {training_iteration: 100}")] = setting(
+        {}, 'When a trial ends, such as {"training_iteration": 100}.'
+    )
+    num_samples: int = setting(1, "Repetitions of the search space.", ge=1)
+    storage_path: Annotated[str, Expected("a folder or URI")] = setting("./results", "Folder or URI of runs.")
+    restore: Annotated[str | None, Expected("the path of a checkpoint")] = setting(
+        None, "Start a new run from this checkpoint (or trial folder)."
+    )
+    scheduler: Annotated[str | _Mapping | None, Expected("a name or {type: asha, metric: .., mode: ..}")] = setting(
+        None, "fifo, asha, hyperband, pbt, ..."
+    )
+    scheduler_config: _Mapping | None = setting(None, "The scheduler's settings.")
+    seed: int | _Mapping | None = setting(None, "Seed of the run (config.seed).")
+    time_budget_s: float | None = setting(None, "Seconds after which the whole run stops.", gt=0)
+    max_failures: int = setting(0, "How often a failed trial is started again; -1 for always.", ge=-1)
+    max_concurrent_trials: int | None = setting(None, "How many trials run at a time. Default: as many as fit.", ge=1)
+    checkpoint_config: CheckpointSettings = setting(CheckpointSettings(), "When checkpoints are written.")
+
+    @field_validator("config")
+    @classmethod
+    def _search_spaces(cls, config: _Mapping) -> _Mapping:
+        parsed: _Mapping = search_space.parse(config, "config")
+        return parsed
+
+    @field_validator("stop")
+    @classmethod
+    def _numbers_by_metric(cls, stop: _Mapping) -> _Mapping:
+        for name, value in stop.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+                raise SettingError(f"stop.{name}", f"must be a number, got {value!r}")
+            if trouble := metrics.problem_with(str(name)):
+                raise SettingError(f"stop.{name}", trouble)
+        return stop
+
+    @field_validator("scheduler")
+    @classmethod
+    def _settings_of_scheduler(cls, scheduler: Any) -> _Mapping | None:
+        return parse_scheduler(scheduler)
+
+
+class Experiment(ExperimentSettings):
     """A checked experiment; `config` holds Tune's search-space objects, `env` and `seed` included."""
 
-    name: str
-    run: Any
-    config: dict[str, Any]
-    source: Source
-    path: Path = ()
-    stop: dict[str, float] = field(default_factory=dict)
-    checkpoint_config: dict[str, Any] = field(default_factory=dict)
-    scheduler: dict[str, Any] | None = None
-    num_samples: int = 1
-    storage_path: str = DEFAULT_STORAGE
-    restore: str | None = None
-    time_budget_s: float | None = None
-    max_failures: int = 0
-    max_concurrent_trials: int | None = None
-    from_flags: set[str] = field(default_factory=set)
-    """Keys of `config` that came from --config, for messages."""
+    name: str = setting("", "Of the run folder.")
+    source: Source = setting(Source(""), "Where its parts were written.")
 
     @property
     def run_name(self) -> str:
@@ -74,144 +112,60 @@ class Experiment:
         return self.run if isinstance(self.run, str) else self.run.__name__
 
 
-def parse_experiment(name: str, entry: Any, source: Source, path: Path) -> Experiment:
-    """Check one entry of RLlib's tuned-example schema and parse what is in it.
+def one_form(entry: Any, source: Source) -> _Mapping:
+    """An entry of RLlib's tuned-example schema with one home for each thing, so that two can be merged.
 
     Args:
-        name: the experiment's name.
-        entry: the mapping that stands under it.
-        source: where it came from, for messages.
-        path: its place in the source; the experiment's name is left out of messages.
+        entry: what was written under the experiment's name, or given by flags.
+        source: where; learns the new homes of what is moved.
 
     Raises:
-        BadInputError: with file, line and key.
+        BadInputError: no mapping, an unknown key, or two homes with different values.
     """
-    show = len(path)
-
-    def fail(key: Path, message: str) -> Exception:
-        return source.error((*path, *key), message, show=show)
-
-    if not isinstance(entry, dict):
-        raise fail((), f"experiment {name!r} must be a mapping with the keys run, env, stop, config")
-    for key in entry:
-        if key in _ELSEWHERE:
-            raise fail((key,), f"not a key of an experiment; write {_ELSEWHERE[key]}")
-        if key not in KEYS:
-            raise fail((key,), f"unknown key{nearest(key, KEYS) or '; known: ' + ', '.join(KEYS)}")
-    if "run" not in entry:
-        raise fail((), f"experiment {name!r} has no run: name an algorithm, such as run: MetaGrad")
-    run = entry["run"]
-    if not isinstance(run, str):
-        raise fail(("run",), f"must be the name of an algorithm, got {run!r}")
-
-    config = entry.get("config") or {}
-    if not isinstance(config, dict):
-        raise fail(("config",), f"must be a mapping, got {config!r}")
-    config = search_space.parse(config, source, (*path, "config"), show=show)
-    for key in ("env", "seed"):
-        if key not in entry:
-            continue
-        value = search_space.parse(entry[key], source, (*path, key), show=show)
-        if key in config and config[key] != value:
-            raise fail((key,), f"{value!r} here, but config.{key} is {config[key]!r}; keep one")
-        config[key] = value
-    if "env" not in config:
-        raise fail((), f"experiment {name!r} has no env: name an environment, such as env: escape_room")
-
-    storage_path = entry.get("storage_path", DEFAULT_STORAGE)
-    if not isinstance(storage_path, str) or not storage_path:
-        raise fail(("storage_path",), f"must be a folder or URI, got {storage_path!r}")
-    restore = entry.get("restore")
-    if restore is not None and not isinstance(restore, str):
-        raise fail(("restore",), f"must be the path of a checkpoint, got {restore!r}")
-    return Experiment(
-        name=name,
-        run=run,
-        config=config,
-        source=source,
-        path=path,
-        stop=parse_stop(entry.get("stop"), source, (*path, "stop"), show=show),
-        checkpoint_config=_checkpoint_config(entry.get("checkpoint_config"), source, path),
-        scheduler=parse_scheduler(entry.get("scheduler"), entry.get("scheduler_config"), source, path, show=show),
-        num_samples=_number(entry, "num_samples", 1, source, path, least=1, integer=True),
-        storage_path=storage_path,
-        restore=restore,
-        time_budget_s=_number(entry, "time_budget_s", None, source, path, least=1e-9),
-        max_failures=_number(entry, "max_failures", 0, source, path, least=-1, integer=True),
-        max_concurrent_trials=_number(entry, "max_concurrent_trials", None, source, path, least=1, integer=True),
-    )
+    with source.pointing():
+        if not isinstance(entry, dict):
+            raise SettingError("", "an experiment must be a mapping with the keys run, env, stop, config")
+        entry = {key: value for key, value in entry.items() if value is not None}
+        for key in entry:
+            if key in _ELSEWHERE:
+                raise SettingError(str(key), f"not a key of an experiment; write {_ELSEWHERE[key]}")
+            if key not in ExperimentSettings.config_keys():
+                hint = nearest(key, ExperimentSettings.config_keys(), list_at_most=99)
+                raise SettingError(str(key), f"unknown key{hint}")
+        for key in ("config", "scheduler_config"):
+            if not isinstance(entry.get(key, {}), dict):
+                raise SettingError(key, f"must be a mapping, got {entry[key]!r}")
+    if isinstance(entry.get("stop"), dict):
+        entry["stop"] = _flat(entry["stop"])
+    if isinstance(entry.get("scheduler"), str):
+        entry["scheduler"] = {"type": entry["scheduler"]}
+    for key, home in _HOMES.items():
+        if key in entry:
+            value = entry.pop(key)
+            for part in reversed(home.split(".")):
+                value = {part: value}
+            entry = merge(entry, value, source, source.moved(key, home), force=False, advice="keep one")
+    return entry
 
 
-def parse_stop(value: Any, source: Source, path: Path, *, show: int = 0) -> dict[str, float]:
-    """Stop criteria as `{metric: value}`, metric names flattened with `/` as Tune wants them."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise source.error(path, f"must be a mapping such as {{training_iteration: 100}}, got {value!r}", show=show)
-    stop: dict[str, float] = {}
-    for key, item in value.items():
-        if isinstance(item, dict):
-            nested = parse_stop({f"{key}/{inner}": number for inner, number in item.items()}, source, path, show=show)
-            stop.update(nested)
-            continue
-        if isinstance(item, bool) or not isinstance(item, int | float) or item != item:
-            raise source.error((*path, key), f"must be a number, got {item!r}", show=show)
-        trouble = metrics.problem_with(str(key))
-        if trouble:
-            raise source.error((*path, key), trouble, show=show)
-        stop[str(key)] = item
-    return stop
+def _flat(stop: _Mapping, prefix: str = "") -> _Mapping:
+    """Nested metrics joined by `/`, as Tune wants them."""
+    flat: _Mapping = {}
+    for name, value in stop.items():
+        flat |= _flat(value, f"{prefix}{name}/") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
 
 
-def _checkpoint_config(value: Any, source: Source, path: Path) -> dict[str, Any]:
-    show, path = len(path), (*path, "checkpoint_config")
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise source.error(path, f"must be a mapping, got {value!r}", show=show)
-    for key, item in value.items():
-        if key not in CHECKPOINT_KEYS:
-            raise source.error((*path, key), f"unknown key{nearest(key, CHECKPOINT_KEYS)}", show=show)
-        kinds = CHECKPOINT_KEYS[key]
-        if not isinstance(item, kinds) or (isinstance(item, bool) and bool not in kinds):
-            kind = {int: "a whole number", bool: "true or false", str: "a string"}[kinds[0]]
-            raise source.error((*path, key), f"must be {kind}, got {item!r}", show=show)
-    check_checkpoint_config(value, source, path, show=show)
-    return dict(value)
+def parse_experiment(name: str, entry: _Mapping, source: Source) -> Experiment:
+    """The checked experiment of an entry in :func:`one_form`.
 
-
-def check_checkpoint_config(value: dict[str, Any], source: Source, path: Path, *, show: int = 0) -> None:
-    """Ranges of the checkpoint settings, from YAML or from flags."""
-    if value.get("checkpoint_frequency", 0) < 0:
-        raise source.error((*path, "checkpoint_frequency"), "must be 0 (never) or more", show=show)
-    if value.get("num_to_keep", 1) < 1:
-        raise source.error((*path, "num_to_keep"), "must be 1 or more", show=show)
-    if value.get("checkpoint_score_order", "max") not in ("max", "min"):
-        raise source.error((*path, "checkpoint_score_order"), "must be max or min", show=show)
-    attribute = value.get("checkpoint_score_attribute")
-    trouble = metrics.problem_with(attribute) if attribute else None
-    if trouble:
-        raise source.error((*path, "checkpoint_score_attribute"), trouble, show=show)
-
-
-def _number(
-    entry: dict[str, Any],
-    key: str,
-    default: Any,
-    source: Source,
-    path: Path,
-    *,
-    least: float,
-    integer: bool = False,
-) -> Any:
-    value = entry.get(key, default)
-    if value is None or key not in entry:
-        return default
-    kind = "a whole number" if integer else "a number"
-    right = isinstance(value, int) or (isinstance(value, float) and not integer)
-    if isinstance(value, bool) or not right:
-        raise source.error((*path, key), f"must be {kind}, got {value!r}", show=len(path))
-    if value < least:
-        bound = "above 0" if 0 < least < 1 else f"{least:g} or more"
-        raise source.error((*path, key), f"must be {bound}, got {value!r}", show=len(path))
-    return value
+    Raises:
+        BadInputError: with file and line, or flag, and key.
+    """
+    with source.pointing():
+        if "run" not in entry:
+            raise SettingError("run", "is missing; name an algorithm: run: MetaGrad, or --algo MetaGrad")
+        if "env" not in entry.get("config", {}):
+            raise SettingError("env", "is missing; name an environment: env: escape_room, or --env escape_room")
+        settings = ExperimentSettings.from_keys(entry)
+    return Experiment.model_construct(**dict(settings), name=name, source=source)

@@ -8,16 +8,26 @@ from typing import Any
 
 from rllib_metagrad.cli import yaml_loader
 from rllib_metagrad.cli.errors import BadInputError, one_line
-from rllib_metagrad.cli.experiment import KEYS, Experiment, parse_experiment, parse_stop
-from rllib_metagrad.cli.yaml_loader import Source
+from rllib_metagrad.cli.experiment import Experiment, ExperimentSettings
+from rllib_metagrad.cli.flags import with_flags
+from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.source import Source
+
+__all__ = ["load_experiments"]
+
+_Entry = tuple[str, Any, Source]
 
 
-def load_experiments(file: str) -> list[Experiment]:
-    """All experiments of a .yaml, .yml or .py file, in its order.
+def load_experiments(file: str, options: TrainOptions | None = None) -> list[Experiment]:
+    """All experiments of a .yaml, .yml or .py file, in its order, with the flags that were given beside it.
 
     Raises:
-        BadInputError: no such file, another suffix, or a mistake in it.
+        BadInputError: no such file, another suffix, a mistake in it, or flags that say something else.
     """
+    return [with_flags(*entry, options or TrainOptions()) for entry in _entries(file)]
+
+
+def _entries(file: str) -> list[_Entry]:
     path = pathlib.Path(file)
     if path.is_dir():
         raise BadInputError(f"{file}: is a folder; give one .yaml, .yml or .py file")
@@ -31,7 +41,7 @@ def load_experiments(file: str) -> list[Experiment]:
     raise BadInputError(f"{file}: unknown kind of file {path.suffix!r}; give a .yaml, .yml or .py file")
 
 
-def _from_yaml(path: pathlib.Path, name: str) -> list[Experiment]:
+def _from_yaml(path: pathlib.Path, name: str) -> list[_Entry]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -41,20 +51,18 @@ def _from_yaml(path: pathlib.Path, name: str) -> list[Experiment]:
         raise BadInputError(f"{name}: the file is empty; it needs NAME: {{run, env, stop, config}}")
     if not isinstance(document, dict):
         raise BadInputError(f"{name}: must be a mapping NAME: {{run, env, stop, config}}")
-    if set(document) & {"run", "env", "config", "stop"} and not any(
+    if {"run", "env", "config", "stop"} & {*document} and not any(
         isinstance(value, dict) and "run" in value for value in document.values()
     ):
-        first = next(key for key in document if key in KEYS)
-        raise source.error((first,), "the experiment has no name; indent everything under NAME:")
-    experiments = []
-    for key, entry in document.items():
+        first = next(key for key in document if key in ExperimentSettings.config_keys())
+        raise source.error(first, "the experiment has no name; indent everything under NAME:")
+    for key in document:
         if not isinstance(key, str) or not key or "/" in key:
-            raise source.error((key,), f"an experiment's name must be a word without '/', got {key!r}")
-        experiments.append(parse_experiment(key, entry, source, (key,)))
-    return experiments
+            raise source.error(str(key), f"an experiment's name must be a word without '/', got {key!r}")
+    return [(key, entry, source.under(key)) for key, entry in document.items()]
 
 
-def _from_python(path: pathlib.Path, name: str) -> Experiment:
+def _from_python(path: pathlib.Path, name: str) -> _Entry:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
     try:
@@ -69,11 +77,5 @@ def _from_python(path: pathlib.Path, name: str) -> Experiment:
         )
     if config.algo_class is None:
         raise BadInputError(f"{name}: config: {type(config).__name__} belongs to no algorithm")
-    source = Source(name)
-    return Experiment(
-        name=path.stem,
-        run=config.algo_class,
-        config=config.to_dict(),
-        source=source,
-        stop=parse_stop(variables.get("stop"), source, ("stop",)),
-    )
+    entry = {"run": config.algo_class, "config": config.to_dict(), "stop": variables.get("stop")}
+    return path.stem, entry, Source(name)

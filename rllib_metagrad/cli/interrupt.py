@@ -17,17 +17,19 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
+__all__ = ["GracefulStop"]
+
 
 class GracefulStop(Callback):
     """A Tune callback that is also the handler of SIGINT and SIGTERM (use it as a context manager).
 
     Args:
-        tell: called with a line for the user when a signal comes.
+        report: called with a line for the user when a signal comes.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, report: Callable[[str], None]) -> None:
         self.signal_number: int | None = None
-        self._tell = tell
+        self._report = report
         self._signals = 0
         self._saved: set[str] = set()
         self._previous: dict[int, Any] = {}
@@ -50,7 +52,7 @@ class GracefulStop(Callback):
         self._signals += 1
         self.signal_number = number
         if self._signals == 1:
-            self._tell("stopping after this iteration's checkpoint; Ctrl-C again stops without one")
+            self._report("stopping after this iteration's checkpoint; Ctrl-C again stops without one")
         elif self._signals == 2:
             self._stop_tune()
         else:

@@ -15,12 +15,14 @@ from typer.core import TyperGroup
 from rllib_metagrad.cli.errors import BAD_INPUT, BadInputError, CliError, one_line
 from rllib_metagrad.cli.options import TrainOptions, with_options
 
+__all__ = ["app", "main"]
+
 # The base of all of typer's own complaints about a command line.
 _CommandLineError: Any = typer.BadParameter.__mro__[2]
 
 
 class _OneLineErrors(TyperGroup):
-    """A group of commands that tells every error in one line on stderr, and a traceback only with -v."""
+    """A group of commands that prints every error as one line on stderr, and a traceback only with -v."""
 
     def main(
         self,
@@ -37,25 +39,25 @@ class _OneLineErrors(TyperGroup):
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except CliError as error:
-            code = _tell(str(error), error, arguments, error.exit_code)
+            code = _print_error(str(error), error, arguments, error.exit_code)
         except _CommandLineError as error:
             message = one_line(error.format_message())
             hint = "" if "Did you mean" in message else "; see rllib --help"
-            code = _tell(message.rstrip(".") + hint, error, arguments, BAD_INPUT)
+            code = _print_error(message.rstrip(".") + hint, error, arguments, BAD_INPUT)
         except (KeyboardInterrupt, typer.Abort) as error:
-            code = _tell("stopped", error, arguments, 128 + signal.SIGINT)
+            code = _print_error("stopped", error, arguments, 128 + signal.SIGINT)
         except BrokenPipeError:  # `rllib example get NAME | head`
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (lives until the process ends)
             code = 0
         except Exception as error:
             message = f"{type(error).__name__}: {one_line(error)} (a traceback is shown with -v)"
-            code = _tell(message, error, arguments, 1)
+            code = _print_error(message, error, arguments, 1)
         if not standalone_mode:
             return code
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _tell(message: str, error: BaseException, arguments: Sequence[str], code: int) -> int:
+def _print_error(message: str, error: BaseException, arguments: Sequence[str], code: int) -> int:
     if any(argument in ("-v", "-vv", "-vvv") for argument in arguments):
         traceback.print_exception(error)
     print(f"rllib: error: {message}", file=sys.stderr)
@@ -81,7 +83,7 @@ app.add_typer(example_app, name="example")
 
 
 @train_app.callback(invoke_without_command=True)
-@with_options(TrainOptions)
+@with_options
 def train_flags(ctx: typer.Context, options: TrainOptions) -> None:
     """Train from flags alone, or from a file with `rllib train file FILE`."""
     if ctx.invoked_subcommand is not None:
@@ -94,7 +96,7 @@ def train_flags(ctx: typer.Context, options: TrainOptions) -> None:
 
 
 @train_app.command("file")
-@with_options(TrainOptions)
+@with_options
 def train_file(
     file: Annotated[str, typer.Argument(help="A .yaml, .yml or .py experiment file.", show_default=False)],
     options: TrainOptions,
@@ -163,7 +165,7 @@ def example_get(
 
 
 @example_app.command("run")
-@with_options(TrainOptions)
+@with_options
 def example_run(
     name: Annotated[str, typer.Argument(help="Name, such as escape_room/metagrad_5_2.")],
     options: TrainOptions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rllib_metagrad.cli.errors import nearest
+from rllib_metagrad.settings import nearest
 
 ITERATION = "training_iteration"
 ENV_STEPS = "num_env_steps_sampled_lifetime"

@@ -1,149 +1,120 @@
-"""The flags of `rllib train` and `rllib train file`: declared once, as a dataclass."""
+"""The flags of `rllib train`, made of records of settings: the keys of an experiment, and what is the command's own."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any, TypeVar, get_type_hints
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 
-T = TypeVar("T")
-_EXPERIMENT, _CHECKPOINT, _RAY, _LOG = "Experiment", "Checkpoints", "Ray", "Logging"
+from rllib_metagrad.cli.errors import BadInputError
+from rllib_metagrad.cli.experiment import ExperimentSettings
+from rllib_metagrad.settings import SettingError, Settings, setting
+
+__all__ = ["EXPERIMENT_FLAGS", "Flag", "TrainOptions", "with_options"]
+
+# Flags are called like their keys, but for those that RLlib's command has given other names.
+_OTHER_NAMES = {
+    "run": ("--algo", "--run"),
+    "checkpoint_frequency": ("--checkpoint-freq",),
+    "num_to_keep": ("--keep-checkpoints-num",),
+    "checkpoint_score_attribute": ("--checkpoint-score-attr",),
+    "verbose": ("-v",),
+}
+_PANELS = {"checkpoint_config.": "Checkpoints", "ray_": "Ray", "wandb_": "Logging", "verbose": "Logging"}
+_UNIONS = (Union, types.UnionType)
 
 
-def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
+class TrainOptions(Settings):
+    """What was given on the command line of `rllib train`."""
+
+    given: dict[str, Any] = setting({}, "Values of EXPERIMENT_FLAGS by key.")
+    experiment_name: str | None = setting(None, "Name of the run folder in --storage-path.")
+    resume: bool = setting(False, "Continue an interrupted run from its last checkpoints.")
+    override: bool = setting(False, "Let flags win where they differ from the file.")
+    ray_address: str | None = setting(None, "Join this Ray cluster. Default: a local Ray.")
+    ray_num_cpus: int | None = setting(None, "CPUs of the local Ray. Default: all.", ge=1)
+    ray_num_gpus: int | None = setting(None, "GPUs of the local Ray. Default: all.", ge=0)
+    ray_object_store_memory: int | None = setting(None, "Bytes, of the local Ray.", ge=80_000_000)
+    verbose: int = setting(0, "-v: tracebacks and Ray's messages; -vv: also its workers'.")
+    wandb_key: str | None = setting(None, "API key of Weights & Biases.")
+    wandb_project: str | None = setting(None, "Log to this Weights & Biases project.")
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """None (or an empty value) means that the flag was not given."""
+class Flag:
+    """A flag for a key.
 
-    algo: Annotated[
-        str | None, _option("--algo", "--run", panel=_EXPERIMENT, help="Algorithm, such as MetaGrad or PPO.")
-    ] = None
-    env: Annotated[
-        str | None,
-        _option("--env", panel=_EXPERIMENT, help="Environment, such as escape_room or CartPole-v1."),
-    ] = None
-    config: Annotated[
-        str | None, _option("--config", panel=_EXPERIMENT, help="JSON object of the algorithm's settings.")
-    ] = None
-    stop: Annotated[
-        str | None,
-        _option("--stop", panel=_EXPERIMENT, help="JSON object, such as '{\"training_iteration\": 100}'."),
-    ] = None
-    experiment_name: Annotated[
-        str | None,
-        _option("--experiment-name", panel=_EXPERIMENT, help="Name of the run folder in --storage-path."),
-    ] = None
-    num_samples: Annotated[
-        int | None,
-        _option("--num-samples", panel=_EXPERIMENT, min=1, help="Repetitions of the search space. Default: 1."),
-    ] = None
-    storage_path: Annotated[
-        str | None, _option("--storage-path", panel=_EXPERIMENT, help="Folder or URI of runs. Default: ./results.")
-    ] = None
-    restore: Annotated[
-        str | None,
-        _option("--restore", panel=_EXPERIMENT, help="Start a new run from this checkpoint (or trial folder)."),
-    ] = None
-    resume: Annotated[
-        bool,
-        _option("--resume", panel=_EXPERIMENT, help="Continue an interrupted run from its last checkpoints."),
-    ] = False
-    scheduler: Annotated[
-        str | None, _option("--scheduler", panel=_EXPERIMENT, help="fifo, asha, hyperband, pbt, ...")
-    ] = None
-    scheduler_config: Annotated[
-        str | None,
-        _option("--scheduler-config", panel=_EXPERIMENT, help="JSON object of the scheduler's settings."),
-    ] = None
-    seed: Annotated[int | None, _option("--seed", panel=_EXPERIMENT, help="Seed of the run (config.seed).")] = None
-    override: Annotated[
-        bool,
-        _option("--override", panel=_EXPERIMENT, help="Let flags win where they differ from the file."),
-    ] = False
-    checkpoint_freq: Annotated[
-        int | None,
-        _option(
-            "--checkpoint-freq", panel=_CHECKPOINT, min=0, help="Iterations between checkpoints. Default: 0, none."
-        ),
-    ] = None
-    checkpoint_at_end: Annotated[
-        bool | None,
-        _option(
-            "--checkpoint-at-end/--no-checkpoint-at-end",
-            panel=_CHECKPOINT,
-            help="Checkpoint when a trial ends. Default: yes.",
-        ),
-    ] = None
-    keep_checkpoints_num: Annotated[
-        int | None,
-        _option("--keep-checkpoints-num", panel=_CHECKPOINT, min=1, help="How many are kept. Default: all."),
-    ] = None
-    checkpoint_score_attr: Annotated[
-        str | None,
-        _option(
-            "--checkpoint-score-attr",
-            panel=_CHECKPOINT,
-            help="Metric by which the best are kept; with min- before it, the lowest.",
-        ),
-    ] = None
-    ray_address: Annotated[
-        str | None, _option("--ray-address", panel=_RAY, help="Join this Ray cluster. Default: a local Ray.")
-    ] = None
-    ray_num_cpus: Annotated[
-        int | None, _option("--ray-num-cpus", panel=_RAY, min=1, help="CPUs of the local Ray. Default: all.")
-    ] = None
-    ray_num_gpus: Annotated[
-        int | None, _option("--ray-num-gpus", panel=_RAY, min=0, help="GPUs of the local Ray. Default: all.")
-    ] = None
-    ray_object_store_memory: Annotated[
-        int | None,
-        _option("--ray-object-store-memory", panel=_RAY, min=80_000_000, help="Bytes, of the local Ray."),
-    ] = None
-    verbose: Annotated[
-        int,
-        _option("-v", panel=_LOG, count=True, help="-v: tracebacks and Ray's messages; -vv: also its workers'."),
-    ] = 0
-    wandb_key: Annotated[str | None, _option("--wandb-key", panel=_LOG, help="API key of Weights & Biases.")] = None
-    wandb_project: Annotated[
-        str | None, _option("--wandb-project", panel=_LOG, help="Log to this Weights & Biases project.")
-    ] = None
-
-
-def with_options(options_class: type[T]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Turn the parameter `options` of a command into one flag per field of `options_class`.
-
-    typer reads a function's signature, so the signature is written from the dataclass; the flags of the two
-    forms of `rllib train` can then never drift apart.
+    Attributes:
+        key: dotted, such as `checkpoint_config.num_to_keep`.
+        name: such as `--keep-checkpoints-num`.
+        kind: type of its value; a dict is given as JSON.
+        option: what typer needs to know.
     """
-    hints = get_type_hints(options_class, include_extras=True)
 
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "options"]
+    key: str
+    name: str
+    kind: Any
+    option: Any
 
-        def wrapper(**arguments: Any) -> Any:
-            values = {field.name: arguments.pop(field.name) for field in fields(options_class)}  # type: ignore[arg-type]
-            return command(**arguments, options=options_class(**values))
+    @property
+    def parameter(self) -> inspect.Parameter:
+        """The parameter of the command that typer makes the flag of; None where it was not given."""
+        annotation: Any = Annotated[(str if self.kind is dict else self.kind) | None, self.option]
+        name = self.key.rpartition(".")[2]
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-        for field in fields(options_class):  # type: ignore[arg-type]
-            assert field.default is not MISSING
-            parameters.append(
-                inspect.Parameter(
-                    field.name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=field.default,
-                    annotation=hints[field.name],
-                )
+
+def _flags(record: type[Settings], prefix: str = "") -> Iterator[Flag]:
+    for key, field in record.model_fields.items():
+        kind = get_args(field.annotation)[0] if get_origin(field.annotation) in _UNIONS else field.annotation
+        kind = get_origin(kind) or kind
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            yield from _flags(kind, f"{prefix}{key}.")
+        elif key != "given":
+            names = _OTHER_NAMES.get(key, ("--" + key.replace("_", "-"),))
+            declared = (f"{names[0]}/--no-{key.replace('_', '-')}",) if field.default is True else names
+            help = ("JSON object. " if kind is dict else "") + str(field.description)
+            if not isinstance(field.default, dict) and field.default:
+                help += f" Default: {str(field.default).lower()}."
+            panel = next((panel for start, panel in _PANELS.items() if (prefix + key).startswith(start)), "Experiment")
+            option = typer.Option(
+                *declared, help=help, rich_help_panel=panel, show_default=False, count=key == "verbose"
             )
-        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
-        return wrapper
+            yield Flag(prefix + key, names[0], kind if kind in (bool, int, float, dict) else str, option)
 
-    return decorate
+
+EXPERIMENT_FLAGS = tuple(_flags(ExperimentSettings))
+_COMMAND_FLAGS = tuple(_flags(TrainOptions))
+
+
+def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn the parameter `options` of a command into all flags of `rllib train`.
+
+    typer reads a function's signature, so the signature is written from the records; the flags of the forms of
+    `rllib train` can then never drift apart.
+    """
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "options"]
+    parameters = {flag: flag.parameter for flag in (*EXPERIMENT_FLAGS, *_COMMAND_FLAGS)}
+
+    def wrapper(**arguments: Any) -> Any:
+        values = {flag: arguments.pop(p.name) for flag, p in parameters.items()}
+        given = {flag.key: value for flag, value in values.items() if value is not None}
+        names = {flag.key: flag.name for flag in _COMMAND_FLAGS}
+        try:
+            options = TrainOptions(
+                given={key: value for key, value in given.items() if key not in names},
+                **{key: value for key, value in given.items() if key in names},
+            )
+        except SettingError as error:
+            raise BadInputError(f"{names[error.key]}: {error.message}") from error
+        return command(**arguments, options=options)
+
+    signature = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *parameters.values()]
+    wrapper.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in signature}
+    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+    return wrapper

@@ -11,6 +11,8 @@ from typing import Any
 
 from rllib_metagrad.cli.errors import RunFailedError, one_line
 
+__all__ = ["quiet", "session"]
+
 # Read by Ray, Tune and libraries when they are imported or called; set only where the user has not.
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -36,8 +38,8 @@ def quiet(verbose: int) -> None:
         return
     warnings.simplefilter("ignore")
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for Ray's worker processes
-    # Not by the level of Ray's loggers: importing ray.rllib and ray.init() set those anew. Errors too: Tune
-    # logs a failed trial's traceback, and what is in it is told in one line at the end.
+    # Not by the level of Ray's loggers: importing ray.rllib and ray.init() set those again. Errors too: Tune
+    # logs a failed trial's traceback, and its last line is printed at the end.
     logging.disable(logging.ERROR)
 
 
@@ -50,7 +52,7 @@ def session(
     object_store_memory: int | None = None,
     verbose: int = 0,
 ) -> Iterator[Any]:
-    """`ray`, initialised for the length of the block.
+    """`ray`, initialized for the length of the block.
 
     Raises:
         RunFailedError: Ray could not be started or reached.

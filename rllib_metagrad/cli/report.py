@@ -7,6 +7,8 @@ import pathlib
 from rllib_metagrad.cli import ray_session
 from rllib_metagrad.cli.errors import BadInputError, one_line
 
+__all__ = ["report"]
+
 
 def report(runs: list[str], out: str | None, labels: list[str]) -> None:
     """Write the report of `runs` and print where it is.

@@ -1,4 +1,4 @@
-"""Where a run goes, and what is noted there so that `--resume` can tell whether the settings are the same."""
+"""Where a run goes, and the settings noted there, with which `--resume` compares those of today."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from typing import Any
 
 from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.experiment import Experiment
+from rllib_metagrad.settings.base import plain
+
+__all__ = [
+    "SPEC_FILE",
+    "check_same",
+    "check_writable",
+    "describe",
+    "fresh_name",
+    "has_run",
+    "name_to_resume",
+    "storage_root",
+    "write_spec",
+]
 
 SPEC_FILE = "rllib_train.json"
 _STATE = "experiment_state-*.json"
@@ -83,7 +96,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "stop": experiment.stop,
         "num_samples": experiment.num_samples,
         "config": _plain(experiment.config),
-        "checkpoint_config": experiment.checkpoint_config,
+        "checkpoint_config": plain(experiment.checkpoint_config),
         "scheduler": _plain(experiment.scheduler),
     }
 

@@ -7,8 +7,11 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from rllib_metagrad.cli.errors import nearest
-from rllib_metagrad.cli.yaml_loader import Path, Source
+from rllib_metagrad.settings import SettingError, nearest
+
+__all__ = ["SAMPLERS", "find", "parse", "variants"]
+
+Path = tuple[str | int, ...]
 
 SAMPLERS = (
     "choice",
@@ -26,70 +29,61 @@ SAMPLERS = (
 _SPACE_KEYS = {"tune", "args", "kwargs"}
 
 
-def parse(value: Any, source: Source, path: Path = (), *, show: int = 0) -> Any:
+def parse(value: Any, key: str = "") -> Any:
     """`value` with every search space replaced by Tune's object for it, at any depth.
 
     Raises:
-        BadInputError: an unknown sampler, wrong arguments, an empty grid, or keys beside a search space.
+        SettingError: an unknown sampler, wrong arguments, an empty grid, or keys beside a search space.
     """
     if isinstance(value, dict):
         if "grid_search" in value:
-            return _grid(value, source, path, show)
+            return _grid(value, key)
         if "tune" in value:
-            return _sampler(value, source, path, show)
-        return {key: parse(item, source, (*path, key), show=show) for key, item in value.items()}
+            return _sampler(value, key)
+        return {name: parse(item, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, list):
-        return [parse(item, source, (*path, i), show=show) for i, item in enumerate(value)]
+        return [parse(item, f"{key}.{i}") for i, item in enumerate(value)]
     return value
 
 
-def _grid(value: dict[str, Any], source: Source, path: Path, show: int) -> dict[str, Any]:
+def _grid(value: dict[str, Any], key: str) -> dict[str, Any]:
     extra = sorted(set(value) - {"grid_search"})
     if extra:
-        raise source.error((*path, extra[0]), "must not stand beside grid_search", show=show)
+        raise SettingError(f"{key}.{extra[0]}", "must not stand beside grid_search")
     values = value["grid_search"]
     if not isinstance(values, list) or not values:
-        raise source.error(path, f"grid_search needs a list of values, got {values!r}", show=show)
+        raise SettingError(key, f"grid_search needs a list of values, got {values!r}")
     return {"grid_search": values}
 
 
-def _sampler(value: dict[str, Any], source: Source, path: Path, show: int) -> Any:
+def _sampler(value: dict[str, Any], key: str) -> Any:
     from ray import tune
 
     extra = sorted(set(value) - _SPACE_KEYS)
     if extra:
-        raise source.error(
-            (*path, extra[0]), f"not a part of a search space{nearest(extra[0], _SPACE_KEYS)}", show=show
-        )
+        raise SettingError(f"{key}.{extra[0]}", f"not a part of a search space{nearest(extra[0], _SPACE_KEYS)}")
     name, args, kwargs = value["tune"], value.get("args", []), value.get("kwargs", {})
     if name not in SAMPLERS:
-        hint = nearest(name, SAMPLERS) or f"; known: {', '.join(SAMPLERS)}"
-        raise source.error(path, f"unknown search space {name!r}{hint}", show=show)
+        raise SettingError(key, f"unknown search space {name!r}{nearest(name, SAMPLERS)}")
     if not isinstance(args, list) or not isinstance(kwargs, dict):
-        raise source.error(path, f"{name}: args must be a list (and kwargs a mapping)", show=show)
+        raise SettingError(key, f"{name}: args must be a list (and kwargs a mapping)")
     sampler = getattr(tune, name)
     signature = inspect.signature(sampler)
     try:
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
-        wanted = ", ".join(signature.parameters)
-        raise source.error(path, f"{name}({wanted}): {error}", show=show) from error
-    numbers = {k: v for k, v in bound.items() if k != "categories"}
-    for argument, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise source.error(path, f"{name}: {argument} must be a number, got {number!r}", show=show)
+        raise SettingError(key, f"{name}({', '.join(signature.parameters)}): {error}") from error
+    for argument, number in bound.items():
+        if argument != "categories" and (isinstance(number, bool) or not isinstance(number, int | float)):
+            raise SettingError(key, f"{name}: {argument} must be a number, got {number!r}")
     if "lower" in bound and not bound["lower"] < bound["upper"]:
-        raise source.error(
-            path,
-            f"{name}: lower must be below upper, got {bound['lower']} and {bound['upper']}",
-            show=show,
-        )
+        raise SettingError(key, f"{name}: lower must be below upper, got {bound['lower']} and {bound['upper']}")
     if "categories" in bound and not (isinstance(bound["categories"], list) and bound["categories"]):
-        raise source.error(path, "choice: args must be [[value, value, ...]]", show=show)
+        raise SettingError(key, "choice: args must be [[value, value, ...]]")
     try:
         return sampler(*args, **kwargs)
     except (ValueError, TypeError) as error:
-        raise source.error(path, f"{name}: {error}", show=show) from error
+        raise SettingError(key, f"{name}: {error}") from error
 
 
 def _is_space(value: Any) -> bool:

@@ -112,7 +112,7 @@ def _flat(trial: Trial) -> dict[str, Any]:
 
 def _print_paths(console: Console, experiment: Experiment, trials: list[Trial], folder: str) -> None:
     lines = [("run folder", folder)]
-    attribute = experiment.checkpoint_config.get("checkpoint_score_attribute")
+    attribute = experiment.checkpoint_config.checkpoint_score_attribute
     last = best = None
     if len(trials) == 1:
         last = trials[0].checkpoint

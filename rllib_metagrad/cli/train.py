@@ -1,4 +1,4 @@
-"""`rllib train`: check everything, start Ray, run each experiment with Tune, tell what came out."""
+"""`rllib train`: check everything, start Ray, run each experiment with Tune, print what came of it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ import pathlib
 import re
 import shlex
 import sys
-from dataclasses import replace
-from typing import Any
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any
 
 from rllib_metagrad.cli import ray_session, run_folder
+from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError, CliError, InterruptedRunError, RunFailedError, one_line
 from rllib_metagrad.cli.experiment import Experiment
-from rllib_metagrad.cli.flags import apply_flags, experiment_from_flags
+from rllib_metagrad.cli.experiment_file import load_experiments
+from rllib_metagrad.cli.flags import experiment_from_flags
 from rllib_metagrad.cli.options import TrainOptions
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["plan", "train"]
 
 
 def train(options: TrainOptions, file: str | None = None) -> None:
@@ -32,8 +36,10 @@ def train(options: TrainOptions, file: str | None = None) -> None:
     ray_session.quiet(options.verbose)
     # `ray job submit` sets RAY_ADDRESS: a job's command must join the cluster that runs it.
     address = options.ray_address or os.environ.get("RAY_ADDRESS") or None
-    options = replace(options, ray_address=address)
+    options = options.replace(ray_address=address)
     experiments = plan(options, file)
+    from rich.console import Console
+
     console = Console(width=None if sys.stdout.isatty() else 200)
     with ray_session.session(
         address=options.ray_address,
@@ -59,14 +65,7 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
     from rllib_metagrad.cli.validate import validate
 
     _check_flags(options)
-    if file is None:
-        experiments = [experiment_from_flags(options)]
-    else:
-        from rllib_metagrad.cli.experiment_file import load_experiments
-
-        experiments = load_experiments(file)
-        for experiment in experiments:
-            apply_flags(experiment, options)
+    experiments = [experiment_from_flags(options)] if file is None else load_experiments(file, options)
     if options.experiment_name is not None and len(experiments) > 1:
         raise BadInputError(f"--experiment-name: {file} holds {len(experiments)} experiments; name them in the file")
     planned = []
@@ -76,9 +75,7 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
         if options.ray_address is None:
             _check_resources(experiment, config, plain, options)
         if experiment.restore is not None:
-            from rllib_metagrad.cli.checkpoints import find_checkpoint
-
-            experiment.restore = str(find_checkpoint(experiment.restore))
+            experiment = experiment.model_copy(update={"restore": str(find_checkpoint(experiment.restore))})
         root = run_folder.storage_root(experiment.storage_path)
         run_folder.check_writable(root)
         wanted = options.experiment_name or experiment.name
@@ -93,7 +90,7 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
 
 
 def _check_flags(options: TrainOptions) -> None:
-    if options.resume and options.restore is not None:
+    if options.resume and "restore" in options.given:
         raise BadInputError("--resume and --restore: give one; --resume continues a run, --restore starts one")
     if options.experiment_name is not None and (not options.experiment_name or "/" in options.experiment_name):
         raise BadInputError(f"--experiment-name: must be a word without '/', got {options.experiment_name!r}")
@@ -116,24 +113,22 @@ def _check_end(experiment: Experiment) -> None:
     if experiment.stop or experiment.time_budget_s is not None or "max_t" in settings:
         return
     raise experiment.source.error(
-        (*experiment.path, "stop"),
+        "stop",
         "no stop criterion, so the run would never end; add stop: {training_iteration: 100} "
         "(or {training_iteration: .inf} to stop it by hand)",
-        show=len(experiment.path),
     )
 
 
 def _check_resources(experiment: Experiment, config: Any, plain: dict[str, Any], options: TrainOptions) -> None:
-    """One trial must fit into the local Ray, or Tune would wait for ever."""
+    """One trial must fit into the local Ray, or Tune would wait forever."""
     request = config.algo_class.default_resource_request(plain).required_resources
     cpus = options.ray_num_cpus or os.cpu_count() or 1
     needed = request.get("CPU", 0)
     if needed > cpus:
         raise experiment.source.error(
-            (*experiment.path, "config", "num_env_runners"),
+            "config.num_env_runners",
             f"a trial needs {needed:g} CPUs ({config.num_env_runners} env runners), Ray has {cpus} here; "
             f"use fewer env runners, or share the CPUs with --ray-num-cpus {needed:g}",
-            show=len(experiment.path),
         )
 
 
@@ -168,7 +163,6 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     resumed = " (resumed)" if options.resume else ""
     progress.tell(f"{experiment.name}: training {experiment.run_name}{resumed}, run folder {folder}")
     seed = experiment.config.get("seed")
-    checkpoint_config = {"checkpoint_at_end": True, **experiment.checkpoint_config}
     try:
         with stopper, progress:
             analysis = tune.run(
@@ -185,7 +179,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
                     random_state=seed if isinstance(seed, int) else None,
                 ),
                 scheduler=schedulers.create(experiment.scheduler),
-                checkpoint_config=tune.CheckpointConfig(**checkpoint_config),
+                checkpoint_config=tune.CheckpointConfig(**dict(experiment.checkpoint_config)),
                 max_failures=experiment.max_failures,
                 restore=experiment.restore,
                 resume_config=_resume_config(ResumeConfig) if options.resume else None,
@@ -239,5 +233,5 @@ def _failure(experiment: Experiment, failed: list[Any], total: int) -> str:
 def _reason(text: str) -> str:
     """The last exception of a traceback that has a message; RLlib and Ray re-raise without one."""
     lines = [line for line in text.splitlines() if line and not line.startswith(" ")]
-    told = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt|Warning)?: \S", line)]
-    return (told or lines or ["no message"])[-1]
+    with_message = [line for line in lines if re.match(r"[\w.]+(Error|Exception|Interrupt|Warning)?: \S", line)]
+    return (with_message or lines or ["no message"])[-1]

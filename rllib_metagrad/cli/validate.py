@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from typing import Any
 
 from rllib_metagrad.cli import search_space
-from rllib_metagrad.cli.errors import BadInputError, nearest, one_line
+from rllib_metagrad.cli.errors import one_line
 from rllib_metagrad.cli.experiment import Experiment
-from rllib_metagrad.cli.yaml_loader import Path
+from rllib_metagrad.settings import SettingError, nearest, renamed
+
+__all__ = ["default_config", "validate"]
 
 # Spellings that AlgorithmConfig.update_from_dict() accepts beside its attributes.
 _ALIASES = {"lambda", "callbacks", "framework", "input", "multiagent", "num_workers", "num_cpus_for_driver"}
@@ -24,7 +27,7 @@ def default_config(run: Any) -> Any:
     """The AlgorithmConfig of an algorithm, by name or class, with its defaults.
 
     Raises:
-        ValueError: an unknown name, with the nearest known one.
+        SettingError: an unknown name, with the nearest known one.
     """
     if not isinstance(run, str):
         return run.get_default_config()
@@ -39,12 +42,11 @@ def default_config(run: Any) -> Any:
         return get_config_class(run)()
     # Asked for first, because RLlib's lookup of an unknown name logs a page.
     if run not in ALGORITHMS and not _global_registry.contains(TRAINABLE_CLASS, run):
-        known = {*OURS, *ALGORITHMS}
-        hint = nearest(run, known) or f"; known: {', '.join(sorted(known))}"
-        raise ValueError(f"unknown algorithm {run!r}{hint}")
+        hint = nearest(run, {*OURS, *ALGORITHMS}, list_at_most=99)
+        raise SettingError("run", f"unknown algorithm {run!r}{hint}")
     trainable = get_trainable_cls(run)
     if not hasattr(trainable, "get_default_config"):
-        raise ValueError(f"{run!r} is registered with Tune, but is no RLlib algorithm")
+        raise SettingError("run", f"{run!r} is registered with Tune, but is no RLlib algorithm")
     return trainable.get_default_config()
 
 
@@ -59,42 +61,40 @@ def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
     Raises:
         BadInputError: with file, line and key.
     """
-    try:
+    with experiment.source.pointing():
         default = default_config(experiment.run)
-    except ValueError as error:
-        raise _error(experiment, ("run",), one_line(error)) from error
-    _check_keys(experiment, default)
-    first: tuple[Any, dict[str, Any]] | None = None
-    for path, plain in search_space.variants(experiment.config):
-        _check_types(experiment, plain, default)
-        config = _build(experiment, plain, path)
-        if path is None or path[0] in ("env", "env_config"):
-            _check_environment(experiment, config)
-        first = first or (config, plain)
-    assert first is not None  # variants() always yields the first one
-    return first
-
-
-def _error(experiment: Experiment, key: Path, message: str) -> BadInputError:
-    if len(key) > 1 and key[1] in experiment.from_flags:
-        return BadInputError(f"--config: {'.'.join(map(str, key[1:]))}: {message}")
-    path = (*experiment.path, *key)
-    # `env: x` beside `config:` is the same as `config: {env: x}`; point to where it stands.
-    if key and key[0] == "config" and path not in experiment.source.lines:
-        outside = (*experiment.path, *key[1:])
-        path = outside if outside in experiment.source.lines else path
-    return experiment.source.error(path, message, show=len(experiment.path))
+        _check_keys(experiment, default)
+        _warn_of_old_names(experiment)
+        first: tuple[Any, dict[str, Any]] | None = None
+        for path, plain in search_space.variants(experiment.config):
+            _check_types(plain, default)
+            config = _build(experiment.run, plain, path)
+            if path is None or path[0] in ("env", "env_config"):
+                _check_environment(config)
+            first = first or (config, plain)
+        assert first is not None  # variants() always yields the first one
+        return first
 
 
 def _check_keys(experiment: Experiment, default: Any) -> None:
     known = {*default.to_dict(), *vars(default), *_properties(default), *_ALIASES}
     for key in experiment.config:
-        if key not in known:
-            known = {name for name in known if not name.startswith("_")}  # for the hint
-            raise _error(experiment, ("config", key), f"not a setting of {experiment.run_name}{nearest(key, known)}")
+        if key not in known and key not in renamed.KEYS:
+            hint = nearest(key, [name for name in known if not name.startswith("_")])
+            raise SettingError(f"config.{key}", f"not a setting of {experiment.run_name}{hint}")
     for key in _OLD_STACK:
         if experiment.config.get(key) is False:
-            raise _error(experiment, ("config", key), "RLlib's old API stack is not supported; remove it")
+            raise SettingError(f"config.{key}", "RLlib's old API stack is not supported; remove it")
+
+
+def _warn_of_old_names(experiment: Experiment) -> None:
+    """The loggers that say so elsewhere are silent here."""
+    for key, value in experiment.config.items():
+        new, now = renamed.current(key, value)
+        if (new, now) != (key, value):
+            written = new if now == value else f"{new}: {now}"
+            place = experiment.source.at(f"config.{key}")
+            print(f"rllib: warning: {place}: write {written}; the old name goes with the next version", file=sys.stderr)
 
 
 def _properties(config: Any) -> set[str]:
@@ -107,13 +107,13 @@ def _properties(config: Any) -> set[str]:
     }
 
 
-def _check_types(experiment: Experiment, plain: dict[str, Any], default: Any) -> None:
+def _check_types(plain: dict[str, Any], default: Any) -> None:
     """Values whose kind differs from the default's in a way that RLlib would notice late or never."""
     for key, value in plain.items():
         expected = default.get(key) if hasattr(default, key) else None
         wanted = _wanted(key, expected, value)
         if wanted and value is not None:
-            raise _error(experiment, ("config", key), f"must be {wanted}, got {value!r}")
+            raise SettingError(f"config.{key}", f"must be {wanted}, got {value!r}")
 
 
 def _wanted(key: str, default: Any, value: Any) -> str | None:
@@ -134,24 +134,22 @@ def _wanted(key: str, default: Any, value: Any) -> str | None:
     return None
 
 
-def _build(experiment: Experiment, plain: dict[str, Any], varied: Path | None) -> Any:
-    config = default_config(experiment.run)
+def _build(run: Any, plain: dict[str, Any], varied: search_space.Path | None) -> Any:
+    config = default_config(run)
     try:
         config.update_from_dict(plain)
         config.validate()
-    except _MISTAKES as error:
+    except SettingError as error:
+        raise SettingError(f"config.{error.key}", error.message) from error
+    except _MISTAKES as error:  # of RLlib: the message names the key that is wrong, mostly first
         message = f"missing key {error}" if isinstance(error, KeyError) else one_line(error)
-        # Messages name the key that is wrong, mostly first; point to its line.
-        words = re.findall(r"\w+", message)
-        named = next((word for word in words if word in plain), None)
-        key = varied or ((named,) if named else ())
-        if message.startswith(f"{named} "):  # the place says it already
-            message = message.removeprefix(f"{named} ")
-        raise _error(experiment, ("config", *key), message) from error
+        named = next((word for word in re.findall(r"\w+", message) if word in plain), None)
+        path = varied or ((named,) if named else ())
+        raise SettingError(".".join(map(str, ("config", *path))), message.removeprefix(f"{named} ")) from error
     return config
 
 
-def _check_environment(experiment: Experiment, config: Any) -> None:
+def _check_environment(config: Any) -> None:
     """The environment's name must be known; one that is registered is also built once and closed."""
     import gymnasium
     from ray.rllib.env.env_context import EnvContext
@@ -170,9 +168,7 @@ def _check_environment(experiment: Experiment, config: Any) -> None:
             else:
                 built = _global_registry.get(ENV_CREATOR, env)(EnvContext(config.env_config, worker_index=0))
         except _MISTAKES as error:
-            message = one_line(error)
-            message = message if message.startswith(env) else f"{env}: {message}"
-            raise _error(experiment, ("config", "env_config"), message) from error
+            raise _error_of_environment(env, config.env_config, error) from error
         if hasattr(built, "close"):
             built.close()
         return
@@ -187,9 +183,16 @@ def _check_environment(experiment: Experiment, config: Any) -> None:
             getattr(importlib.import_module(module), name)
             return
         except (ImportError, AttributeError) as error:
-            raise _error(experiment, ("config", "env"), f"cannot import {env!r}: {error}") from error
+            raise SettingError("config.env", f"cannot import {env!r}: {error}") from error
     known = {*gymnasium.registry, *env_wrappers.names(), *_registered_environments()}
-    raise _error(experiment, ("config", "env"), f"unknown environment {env!r}{nearest(env, known)}")
+    raise SettingError("config.env", f"unknown environment {env!r}{nearest(env, known)}")
+
+
+def _error_of_environment(env: str, env_config: dict[str, Any], error: BaseException) -> SettingError:
+    if isinstance(error, SettingError) and (key := error.key.removeprefix(f"{env}: ")) in env_config:
+        return SettingError(f"config.env_config.{key}", error.message)
+    message = one_line(error)
+    return SettingError("config.env_config", message if message.startswith(env) else f"{env}: {message}")
 
 
 def _registered_environments() -> list[str]:

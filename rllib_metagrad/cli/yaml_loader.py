@@ -1,109 +1,126 @@
-"""YAML that reports where things stand, and that does not change or drop what was written.
+"""YAML 1.2 by ruamel.yaml, with the line of every key, and nothing that was written dropped or changed.
 
-Two traps of plain `yaml.safe_load`: `1e-3` is read as a string (YAML 1.1 wants a dot), and of two equal
-keys the first is dropped in silence.
+Duplicate keys are errors (YAML 1.2 forbids them). Merge keys (``<<``) and anchors work; aliases that multiply without
+end (a "YAML bomb") or contain themselves are refused.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError
+from ruamel.yaml.error import StreamMark, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from rllib_metagrad.cli.errors import BadInputError
+from rllib_metagrad.cli.errors import BadInputError, one_line
+from rllib_metagrad.cli.source import Source
 
-Path = tuple[str | int, ...]
+__all__ = ["load", "load_mapping"]
 
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader with JSON's and Python's notation of floats."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
+_MERGE = "tag:yaml.org,2002:merge"
+_MAX_VALUES = 100_000  # aliases expanded; an experiment has some hundred
+_MAX_DEPTH = 50
+_DOT_FIRST = re.compile(r"[-+]?\.[0-9]+[eE][0-9]+$")  # .5e1: a float in YAML 1.2, but not to ruamel.yaml
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a document came from: `name` of the file or flag, and the line of each path in it."""
-
-    name: str
-    lines: dict[Path, int] = field(default_factory=dict)
-
-    def at(self, path: Path, *, show: int = 0) -> str:
-        """`file.yaml:7: config.lr`; the first `show` parts of the path are left out of the text."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.lines:
-                where = f"{self.name}:{self.lines[path[:length]]}"
-                break
-        else:
-            where = self.name
-        dotted = ".".join(str(part) for part in path[show:])
-        return f"{where}: {dotted}" if dotted else where
-
-    def error(self, path: Path, message: str, *, show: int = 0) -> BadInputError:
-        """A BadInputError that begins with the place."""
-        return BadInputError(f"{self.at(path, show=show)}: {message}")
-
-
-def load(text: str, name: str, *, number_lines: bool = True) -> tuple[Any, Source]:
+def load(text: str, name: str, *, lines: bool = True) -> tuple[Any, Source]:
     """Parse one YAML (or JSON) document.
 
+    Args:
+        text: the document.
+        name: of its file or flag, for messages.
+        lines: whether messages give lines.
+
     Raises:
-        BadInputError: not YAML, a key that stands twice, or a key that is not a string.
+        BadInputError: not YAML, a key that stands twice, or aliases without end.
     """
-    loader = _Loader(text)
-    source = Source(name)
+    yaml = YAML(typ="safe", pure=True)
+    for first in "-+.":
+        yaml.resolver.versioned_resolver[first].append(("tag:yaml.org,2002:float", _DOT_FIRST))
+    reader = _Reader(yaml, Source(name), lines)
     try:
-        node = loader.get_single_node()
-        if node is None:
-            return None, source
-        _walk(node, (), source, number_lines)
-        return loader.construct_document(node), source
-    except yaml.YAMLError as error:
+        node = yaml.compose(text)
+        return (None if node is None else reader.read(node)), reader.source
+    except (YAMLError, ValueError) as error:  # ValueError: of Python's own parsing of a number or date
         mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark is not None and number_lines else name
-        problem = getattr(error, "problem", None) or str(error)
-        raise BadInputError(f"{where}: not valid YAML: {problem}") from error
-    finally:
-        loader.dispose()
+        problem = getattr(error, "problem", None) or one_line(error)
+        raise BadInputError(f"{name if mark is None else reader.where(mark)}: not valid YAML: {problem}") from error
+    except RecursionError as error:
+        raise BadInputError(f"{name}: not valid YAML: nested too deeply") from error
 
 
-def _walk(node: yaml.Node, path: Path, source: Source, number_lines: bool) -> None:
-    if number_lines and path not in source.lines:
-        source.lines[path] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
-            if key_node.tag == "tag:yaml.org,2002:merge":
+class _Reader:
+    """Builds Python values of YAML's nodes and notes where keys stand."""
+
+    def __init__(self, yaml: YAML, source: Source, lines: bool) -> None:
+        self.yaml, self.source, self.lines = yaml, source, lines
+        self.values = 0
+
+    def where(self, mark: StreamMark) -> str:
+        """File and line, or flag."""
+        return f"{self.source.name}:{mark.line + 1}" if self.lines else self.source.name
+
+    def read(self, node: Node, key: str = "", depth: int = 0) -> Any:
+        """The value of a node whose dotted key is `key`."""
+        self.values += 1
+        if self.values > _MAX_VALUES or depth > _MAX_DEPTH:
+            much = f"more than {_MAX_VALUES} values" if self.values > _MAX_VALUES else f"more than {_MAX_DEPTH} levels"
+            raise self._error(f"{much}; does an alias (*name) contain itself, or many others?", node)
+        self.source.places.setdefault(key, (self.where(node.start_mark), key))
+        if isinstance(node, ScalarNode):
+            return self.yaml.constructor.construct_object(node)
+        if node.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"):
+            raise self._error(f"unknown tag {node.tag}", node)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, key, depth)
+        return [self.read(item, _join(key, index), depth + 1) for index, item in enumerate(node.value)]
+
+    def _mapping(self, node: MappingNode, key: str, depth: int) -> dict[Any, Any]:
+        own: dict[Any, Any] = {}
+        merged: dict[Any, Any] = {}
+        marks: dict[Any, StreamMark] = {}
+        # Merges first: what is written beside one wins, and so does its place.
+        for name_node, value_node in sorted(node.value, key=lambda pair: bool(pair[0].tag != _MERGE)):
+            if name_node.tag == _MERGE:
+                several = isinstance(value_node, SequenceNode)
+                for one in value_node.value if several else [value_node]:
+                    if not isinstance(one, MappingNode):
+                        raise self._error("<< takes a mapping, or a list of mappings", one)
+                    merged = self.read(one, key, depth + 1) | merged
                 continue
-            child = (*path, key)
-            if key in seen:
-                raise BadInputError(
-                    f"{source.name}:{line}: {'.'.join(map(str, child))}: the key stands twice "
-                    f"(first in line {seen[key]}); remove one"
-                )
-            seen[key] = line
-            if number_lines:
-                source.lines[child] = line
-            _walk(value_node, child, source, number_lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value_node in enumerate(node.value):
-            _walk(value_node, (*path, index), source, number_lines)
+            if not isinstance(name_node, ScalarNode):
+                raise self._error("a key must be a word or a number", name_node)
+            name = self.yaml.constructor.construct_object(name_node)
+            child = _join(key, name)
+            where = self.where(name_node.start_mark)
+            if name in own:
+                first = f"first in line {marks[name].line + 1}"
+                raise BadInputError(f"{where}: {child}: the key stands twice ({first}); remove one")
+            marks[name], self.source.places[child] = name_node.start_mark, (where, child)
+            own[name] = self.read(value_node, child, depth + 1)
+        return merged | own
+
+    @staticmethod
+    def _error(problem: str, node: Node) -> ConstructorError:
+        return ConstructorError(problem=problem, problem_mark=node.start_mark)
 
 
-def load_mapping(text: str, name: str) -> dict[str, Any]:
-    """A JSON object given on the command line; also YAML's flow form, `{lr: 1e-3}`."""
-    value, _ = load(text, name, number_lines=False)
+def _join(key: str, name: object) -> str:
+    return f"{key}.{name}" if key else str(name)
+
+
+def load_mapping(text: str, flag: str) -> dict[str, Any]:
+    """A JSON object given on the command line; also YAML's flow form, ``{lr: 1e-3}``.
+
+    Raises:
+        BadInputError: it is something else, or not valid.
+    """
+    value, _ = load(text, flag, lines=False)
     if not isinstance(value, dict):
-        raise BadInputError(f"{name}: expected a JSON object such as '{{\"lr\": 0.001}}', got {text!r}")
+        raise BadInputError(f"{flag}: expected a JSON object such as '{{\"lr\": 0.001}}', got {text!r}")
     bad = [key for key in value if not isinstance(key, str)]
     if bad:
-        raise BadInputError(f"{name}: keys must be strings, got {bad[0]!r}")
+        raise BadInputError(f"{flag}: keys must be strings, got {bad[0]!r}")
     return value

@@ -100,7 +100,7 @@ class Settings(BaseModel):
     """
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True, defer_build=True
     )
     PREFIX: ClassVar[str] = ""
     OWNER: ClassVar[str] = ""

@@ -1,5 +1,7 @@
 """Wrong YAML files and command lines: each gets one line on stderr that says what, where and what to do."""
 
+import contextlib
+import re
 from importlib import util
 
 import pytest
@@ -32,7 +34,11 @@ FILES = {
         [],
         "er.yaml:1: run: the experiment has no name; indent everything under NAME:",
     ),
-    "entry is a word": ("er: MetaGrad\n", [], "er.yaml:1: experiment 'er' must be a mapping"),
+    "entry is a word": (
+        "er: MetaGrad\n",
+        [],
+        "er.yaml:1: an experiment must be a mapping with the keys run, env, stop, config",
+    ),
     "key twice": (
         yaml() + "  run: DualRL\n",
         [],
@@ -44,8 +50,12 @@ FILES = {
         [],
         "er.yaml:6: checkpoint_freq: not a key of an experiment; write checkpoint_config: {checkpoint_frequency: N}",
     ),
-    "no run": (yaml(run=None), [], "er.yaml:1: experiment 'er' has no run: name an algorithm"),
-    "no env": (yaml(env=None), [], "er.yaml:1: experiment 'er' has no env: name an environment"),
+    "no run": (yaml(run=None), [], "er.yaml:1: run: is missing; name an algorithm: run: MetaGrad, or --algo MetaGrad"),
+    "no env": (
+        yaml(env=None),
+        [],
+        "er.yaml:1: env: is missing; name an environment: env: escape_room, or --env escape_room",
+    ),
     "unknown algorithm": (
         yaml(run="MetaGard"),
         [],
@@ -59,7 +69,7 @@ FILES = {
     "two environments": (
         config("{env: matrix_game}"),
         [],
-        "er.yaml:3: env: 'escape_room' here, but config.env is 'matrix_game'; keep one",
+        "er.yaml:3 env is 'escape_room', but er.yaml:5: config.env is 'matrix_game'; keep one",
     ),
     "no stop": (yaml(stop=None), [], "stop: no stop criterion, so the run would never end"),
     "stop is a number": (
@@ -118,6 +128,17 @@ FILES = {
         [],
         "er.yaml:5: config.env_config: gather_trade_build: backend must be numba or foundation, got 'loop'",
     ),
+    "key of several lines": (
+        yaml(config="\n    env_config: {n: 5, m: 2}\n    agent_network:\n      hiddens: [64]\n      activation: relo"),
+        [],
+        "er.yaml:9: config.agent_network.activation: must be one of relu, tanh, silu, elu, got 'relo'",
+    ),
+    "YAML bomb": (
+        "a: &a [1, 2, 3]\n"
+        + "".join(f"{n}: &{n} [{', '.join([f'*{p}'] * 9)}]\n" for p, n in ["ab", "bc", "cd", "de", "ef"]),
+        [],
+        "er.yaml:1: not valid YAML: more than 100000 values; does an alias (*name) contain itself, or many others?",
+    ),
     "old API stack": (
         config("{enable_rl_module_and_learner: false}"),
         [],
@@ -143,12 +164,12 @@ FILES = {
         [],
         "config.agent_lr: loguniform: lower must be below upper, got 0.01 and 0.0001",
     ),
-    "no samples": (yaml(num_samples=0), [], "er.yaml:6: num_samples: must be 1 or more, got 0"),
-    "samples in words": (yaml(num_samples="two"), [], "num_samples: must be a whole number, got 'two'"),
+    "no samples": (yaml(num_samples=0), [], "er.yaml:6: num_samples: must be a whole number >= 1, got 0"),
+    "samples in words": (yaml(num_samples="two"), [], "num_samples: must be a whole number >= 1, got 'two'"),
     "misspelt checkpoint setting": (
         yaml(checkpoint_config="{checkpoint_freqency: 5}"),
         [],
-        "checkpoint_config.checkpoint_freqency: unknown key; did you mean 'checkpoint_frequency'?",
+        "checkpoint_config.checkpoint_freqency: is no setting of checkpoints; did you mean 'checkpoint_frequency'?",
     ),
     "unknown scheduler": (
         yaml(scheduler="ahsa"),
@@ -199,9 +220,12 @@ LINES = {
     "unknown flag": ([*BARE, "--lr", "3"], "No such option: --lr"),
     "no algorithm": (
         ["train"],
-        "train: no algorithm; give --algo NAME, or a file: rllib train file FILE.yaml",
+        "command line: run: is missing; name an algorithm: run: MetaGrad, or --algo MetaGrad",
     ),
-    "no environment": (["train", "--algo", "MetaGrad"], "train: no environment; give --env NAME"),
+    "no environment": (
+        ["train", "--algo", "MetaGrad"],
+        "command line: env: is missing; name an environment: env: escape_room, or --env escape_room",
+    ),
     "no such file": (["train", "file", "nothing.yaml"], "nothing.yaml: no such file"),
     "a folder": (["train", "file", "."], ".: is a folder; give one .yaml, .yml or .py file"),
     "flags before file": (["train", "--seed", "1", "file", "x.yaml"], "train: flags go after the file"),
@@ -211,11 +235,17 @@ LINES = {
         [*BARE, "--stop", '{"training_iteration": "x"}'],
         "--stop: training_iteration: must be a number",
     ),
-    "samples below one": ([*BARE, *STOP, "--num-samples", "0"], "Invalid value for '--num-samples': "),
+    "samples below one": ([*BARE, *STOP, "--num-samples", "0"], "--num-samples: must be a whole number >= 1, got 0"),
+    "CPUs below one": ([*BARE, *STOP, "--ray-num-cpus", "0"], "--ray-num-cpus: must be a whole number >= 1"),
+    "negative failures": ([*BARE, *STOP, "--max-failures", "-2"], "--max-failures: must be a whole number >= -1, got"),
+    "unknown environment by flag": (
+        ["train", "--algo", "MetaGrad", "--env", "escape_rom", *STOP],
+        "--env: unknown environment 'escape_rom'; did you mean 'escape_room'?",
+    ),
     "seed in words": ([*BARE, *STOP, "--seed", "one"], "Invalid value for '--seed': "),
     "scheduler settings alone": (
         [*BARE, *STOP, "--scheduler-config", "{}"],
-        "--scheduler-config: given without --scheduler; add --scheduler asha",
+        "--scheduler-config: needs a type, such as scheduler: asha or --scheduler asha",
     ),
     "name with a slash": (
         [*BARE, *STOP, "--experiment-name", "a/b"],
@@ -291,7 +321,11 @@ def test_wrong_economies(invoke, tmp_path, entry, message, backend):
         run="FixedIncentive", env="gather_trade_build", config=f"{{env_config: {{backend: {backend}, {entry}}}}}"
     )
     (tmp_path / "er.yaml").write_text(text)
-    check(invoke("train", "file", "er.yaml"), f"er.yaml:5: config.env_config: gather_trade_build: {message}")
+    result = invoke("train", "file", "er.yaml")
+    check(result, "er.yaml:5: config.env_config")
+    # The key is in the place where the environment's error has one, else in the message.
+    named = re.escape(message).replace(r"\ must", r":?\ must")
+    assert re.search(rf"config\.env_config(: gather_trade_build: |\.(\w+: )?){named}", result.stderr), result.stderr
     assert not (tmp_path / "results").exists()
 
 
@@ -320,3 +354,15 @@ def test_wrong_kinds_of_file(invoke, tmp_path, name, text, message):
 def test_a_traceback_only_with_v(invoke):
     assert "Traceback" not in invoke("train", "file", "nothing.yaml").stderr
     assert "Traceback" in invoke("train", "file", "nothing.yaml", "-v").stderr
+
+
+def test_an_old_name_works_and_is_warned_of(invoke, tmp_path, monkeypatch):
+    monkeypatch.setattr("rllib_metagrad.cli.train._run", lambda *_: None)
+    monkeypatch.setattr("rllib_metagrad.cli.ray_session.session", lambda **_: contextlib.nullcontext())
+    (tmp_path / "er.yaml").write_text(yaml(run="DualRL", config="{designer_factorised: true}"))
+    result = invoke("train", "file", "er.yaml")
+    assert result.exit_code == 0, result.output
+    assert result.stderr == (
+        "rllib: warning: er.yaml:5: config.designer_factorised: write designer_factorized; "
+        "the old name goes with the next version\n"
+    )

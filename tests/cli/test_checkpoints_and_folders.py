@@ -9,7 +9,6 @@ from rllib_metagrad.cli import run_folder
 from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.experiment import Experiment
-from rllib_metagrad.cli.yaml_loader import Source
 
 
 def checkpoint(folder):
@@ -71,7 +70,7 @@ def test_a_full_disk_is_one_line_before_training(tmp_path, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.write_text", full)
     with pytest.raises(BadInputError, match=r"storage_path: .* cannot be written: No space left on device; name anot"):
-        run_folder.write_spec(tmp_path / "er", Experiment("er", "MetaGrad", {}, Source("f")))
+        run_folder.write_spec(tmp_path / "er", Experiment(name="er", run="MetaGrad"))
 
 
 def test_runs_of_the_same_name_are_numbered(tmp_path):
@@ -89,13 +88,14 @@ def test_runs_of_the_same_name_are_numbered(tmp_path):
 
 def test_a_resumed_run_must_have_the_same_settings(tmp_path):
     def experiment(**changed):
-        return Experiment("er", "MetaGrad", {"agent_lr": 0.1, **changed}, Source("f"), stop={"training_iteration": 9})
+        return Experiment(
+            name="er", run="MetaGrad", config={"agent_lr": 0.1, **changed}, stop={"training_iteration": 9}
+        )
 
     run_folder.write_spec(tmp_path, experiment())
     run_folder.check_same(tmp_path, experiment())
     with pytest.raises(BadInputError, match=r"--resume: config\.agent_lr was 0\.1 and is 0\.2 now"):
         run_folder.check_same(tmp_path, experiment(agent_lr=0.2))
-    other = experiment()
-    other.stop = {"training_iteration": 10}
+    other = experiment().replace(stop={"training_iteration": 10})
     with pytest.raises(BadInputError, match=r"stop\.training_iteration was 9 and is 10 now"):
         run_folder.check_same(tmp_path, other)

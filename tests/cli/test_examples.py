@@ -41,7 +41,7 @@ def test_run_trains_the_file_with_flags(invoke, monkeypatch):
     result = invoke("example", "run", "escape_room/metagrad_5_2", "--seed", "3", "--override")
     assert result.exit_code == 0, result.output
     ((options, file),) = seen
-    assert (options.seed, options.override) == (3, True)
+    assert (options.given, options.override) == ({"seed": 3}, True)
     assert file.endswith("metagrad_5_2.yaml")
 
 

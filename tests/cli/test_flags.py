@@ -3,9 +3,11 @@
 import pytest
 
 from rllib_metagrad.cli.errors import BadInputError
+from rllib_metagrad.cli.experiment import ExperimentSettings
 from rllib_metagrad.cli.experiment_file import load_experiments
-from rllib_metagrad.cli.flags import apply_flags, experiment_from_flags
-from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.flags import experiment_from_flags
+from rllib_metagrad.cli.options import EXPERIMENT_FLAGS, TrainOptions
+from rllib_metagrad.settings.base import plain
 
 YAML = """
 er:
@@ -22,11 +24,10 @@ er:
 """
 
 
-def load(tmp_path, **flags):
+def load(tmp_path, *, override=False, text=YAML, **flags):
     file = tmp_path / "er.yaml"
-    file.write_text(YAML)
-    (experiment,) = load_experiments(str(file))
-    apply_flags(experiment, TrainOptions(**flags))
+    file.write_text(text)
+    (experiment,) = load_experiments(str(file), TrainOptions(given=flags, override=override))
     return experiment
 
 
@@ -46,35 +47,38 @@ def test_flags_add_what_the_file_does_not_say(tmp_path):
         tmp_path,
         stop='{"time_total_s": 60}',
         config='{"env_config": {"x": 1}, "designer_lr": 1e-3}',
-        checkpoint_at_end=True,
+        **{"checkpoint_config.checkpoint_at_end": True},
         scheduler="asha",
         scheduler_config='{"metric": "env_runners/episode_return_mean", "mode": "max"}',
     )
     assert experiment.stop == {"training_iteration": 10, "time_total_s": 60}
     assert experiment.config["env_config"] == {"n": 5, "m": 2, "x": 1}
     assert experiment.config["designer_lr"] == 0.001
-    assert experiment.checkpoint_config == {"checkpoint_frequency": 5, "checkpoint_at_end": True}
+    assert plain(experiment.checkpoint_config) == {"checkpoint_frequency": 5, "checkpoint_at_end": True}
     assert experiment.scheduler["type"] == "asha"
 
 
 SAME = [
-    {"algo": "MetaGrad"},
+    {"run": "MetaGrad"},
     {"env": "escape_room"},
     {"seed": 1},
     {"num_samples": 2},
     {"storage_path": "./runs"},
     {"stop": '{"training_iteration": 10}'},
-    {"checkpoint_freq": 5},
+    {"checkpoint_config.checkpoint_frequency": 5},
     {"config": '{"agent_lr": 0.01, "env_config": {"n": 5}}'},
 ]
 DIFFERENT = [
-    ({"algo": "PPO"}, "--algo is 'PPO', but {}:3: run is 'MetaGrad'"),
+    ({"run": "PPO"}, "--algo is 'PPO', but {}:3: run is 'MetaGrad'"),
     ({"env": "cleanup"}, "--env is 'cleanup', but {}:4: env is 'escape_room'"),
     ({"seed": 2}, "--seed is 2, but {}:12: config.seed is 1"),
     ({"num_samples": 1}, "--num-samples is 1, but {}:5: num_samples is 2"),
     ({"storage_path": "x"}, "--storage-path is 'x', but {}:6: storage_path is './runs'"),
     ({"stop": '{"training_iteration": 9}'}, "--stop training_iteration is 9, but {}:7:"),
-    ({"checkpoint_freq": 1}, "--checkpoint-freq is 1, but {}:8: checkpoint_config.checkpoint_frequency is 5"),
+    (
+        {"checkpoint_config.checkpoint_frequency": 1},
+        "--checkpoint-freq is 1, but {}:8: checkpoint_config.checkpoint_frequency is 5",
+    ),
     ({"config": '{"agent_lr": 1}'}, "--config agent_lr is 1, but {}:11: config.agent_lr is 0.01"),
     (
         {"config": '{"env_config": {"n": 2}}'},
@@ -100,8 +104,14 @@ def test_saying_something_else_is_an_error_unless_override(tmp_path, flags, mess
 
 
 def test_minimum_is_written_with_a_prefix(tmp_path):
-    experiment = load(tmp_path, checkpoint_score_attr="min-env_runners/episode_len_mean", keep_checkpoints_num=2)
-    assert experiment.checkpoint_config == {
+    experiment = load(
+        tmp_path,
+        **{
+            "checkpoint_config.checkpoint_score_attribute": "min-env_runners/episode_len_mean",
+            "checkpoint_config.num_to_keep": 2,
+        },
+    )
+    assert plain(experiment.checkpoint_config) == {
         "checkpoint_frequency": 5,
         "num_to_keep": 2,
         "checkpoint_score_attribute": "env_runners/episode_len_mean",
@@ -111,8 +121,55 @@ def test_minimum_is_written_with_a_prefix(tmp_path):
 
 def test_an_experiment_from_flags_alone():
     experiment = experiment_from_flags(
-        TrainOptions(algo="PPO", env="CartPole-v1", config='{"lr": 1e-3}', stop='{"training_iteration": 2}', seed=4)
+        TrainOptions(
+            given={
+                "run": "PPO",
+                "env": "CartPole-v1",
+                "config": '{"lr": 1e-3}',
+                "stop": '{"training_iteration": 2}',
+                "seed": 4,
+            }
+        )
     )
     assert experiment.name == "PPO_CartPole-v1"
     assert experiment.config == {"env": "CartPole-v1", "lr": 0.001, "seed": 4}
     assert experiment.stop == {"training_iteration": 2}
+
+
+def test_every_key_of_an_experiment_has_a_flag():
+    keys = {flag.key.split(".")[0] for flag in EXPERIMENT_FLAGS}
+    assert keys == set(ExperimentSettings.model_fields)
+    assert len({flag.parameter.name for flag in EXPERIMENT_FLAGS}) == len(EXPERIMENT_FLAGS)
+
+
+def test_forms_of_the_same_thing_meet(tmp_path):
+    """A metric nested or by its path, the seed in or beside config, a scheduler by name or as a mapping."""
+    text = (
+        "er:\n  run: MetaGrad\n  config: {env: escape_room, seed: 1}\n"
+        "  stop: {env_runners: {episode_len_mean: 9}}\n"
+        "  scheduler: {type: asha, metric: training_iteration, mode: max}\n"
+    )
+    same = {
+        "env": "escape_room",
+        "seed": 1,
+        "stop": '{"env_runners/episode_len_mean": 9}',
+        "scheduler": "asha",
+        "scheduler_config": '{"mode": "max"}',
+    }
+    assert load(tmp_path, text=text, **same) == load(tmp_path, text=text)
+    with pytest.raises(
+        BadInputError, match=r"--scheduler-config mode is 'min', but .*er\.yaml:5: scheduler\.mode is 'max"
+    ):
+        load(tmp_path, text=text, scheduler_config='{"mode": "min"}')
+    with pytest.raises(BadInputError, match=r"--stop env_runners/episode_len_mean is 8, but .*er\.yaml:4: stop"):
+        load(tmp_path, text=text, stop='{"env_runners/episode_len_mean": 8}')
+    # Another kind of scheduler takes nothing over from the file's.
+    other = load(tmp_path, text=text, scheduler="fifo", override=True)
+    assert other.scheduler == {"type": "fifo"}
+
+
+def test_a_search_space_is_replaced_whole(tmp_path):
+    space = '{"agent_lr": {"grid_search": [1, 2]}}'
+    with pytest.raises(BadInputError, match=r"--config agent_lr is \{'grid_search': \[1, 2\]\}, but "):
+        load(tmp_path, config=space)
+    assert load(tmp_path, config=space, override=True).config["agent_lr"] == {"grid_search": [1, 2]}

@@ -5,14 +5,11 @@ from ray import tune
 from ray.tune.search.sample import Categorical, Float, Integer
 
 from rllib_metagrad.cli import search_space
-from rllib_metagrad.cli.errors import BadInputError
-from rllib_metagrad.cli.yaml_loader import Source
-
-SOURCE = Source("f.yaml")
+from rllib_metagrad.settings import SettingError
 
 
 def parse(value):
-    return search_space.parse(value, SOURCE, ("config",))
+    return search_space.parse(value, "config")
 
 
 @pytest.mark.parametrize("name", search_space.SAMPLERS)
@@ -82,7 +79,7 @@ def test_variants_show_every_value_once_and_not_the_product():
     ],
 )
 def test_mistakes(value, message):
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(SettingError) as caught:
         parse({"lr": value})
-    assert message in str(caught.value)
-    assert str(caught.value).startswith("f.yaml: config.lr")
+    assert message in f"{caught.value.key}: {caught.value.message}"
+    assert caught.value.key.startswith("config.lr")
