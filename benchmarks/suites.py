@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rllib_metagrad import metrics
+from rllib_metagrad.metrics import Metric
+
 Run = dict[str, Any]
 
 
@@ -15,7 +18,7 @@ class Suite:
 
     Attributes:
         methods: shipped configs, and the value of ``metric`` asked of each (None: none is).
-        metric: what counts, ``designer_net_return`` or ``designer_return``.
+        metric: what counts, of ``rllib_metagrad.metrics``.
         label: of the metric, in tables and on axes.
         figures: pictures by name, and the configs in each.
         seeds: by default.
@@ -29,7 +32,7 @@ class Suite:
     """
 
     methods: dict[str, float | None]
-    metric: str
+    metric: Metric
     label: str
     figures: dict[str, list[str]]
     seeds: int = 8
@@ -99,7 +102,7 @@ _ROLES: dict[str, Callable[[Run], float | None]] = {"cleaner cleans": _cleaning,
 SUITES: dict[str, Suite] = {
     "escape_room": Suite(
         _ESCAPE_ROOM,
-        metric="designer_net_return",
+        metric=metrics.NET,
         label="designer's return minus incentives paid",
         figures={
             "escape_room_5_2": [m for m in _ESCAPE_ROOM if "5_2" in m],
@@ -110,7 +113,7 @@ SUITES: dict[str, Suite] = {
     ),
     "cleanup_7x7": Suite(
         _CLEANUP_7X7,
-        metric="designer_return",
+        metric=metrics.RETURN,
         label="sum of the agents' rewards",
         figures={"cleanup_7x7": list(_CLEANUP_7X7)},
         seeds=10,
@@ -121,7 +124,7 @@ SUITES: dict[str, Suite] = {
     ),
     "cleanup_10x10": Suite(
         _CLEANUP_10X10,
-        metric="designer_return",
+        metric=metrics.RETURN,
         label="sum of the agents' rewards",
         figures={"cleanup_10x10": list(_CLEANUP_10X10)},
         seeds=4,
@@ -131,7 +134,7 @@ SUITES: dict[str, Suite] = {
     ),
     "gather_trade_build": Suite(
         _ECONOMY,
-        metric="designer_return",
+        metric=metrics.RETURN,
         label="welfare",
         figures={
             "gather_trade_build": [m for m in _ECONOMY if "curriculum" not in m],

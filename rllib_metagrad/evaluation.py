@@ -1,14 +1,16 @@
-"""Evaluating a trained algorithm: complete episodes without exploration, and pictures of one."""
+"""Loading and evaluating a trained algorithm: complete episodes without exploration, and pictures of one."""
 
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from rllib_metagrad import metrics
@@ -17,9 +19,31 @@ from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.modules.population import EnvSpec
 from rllib_metagrad.statistics import estimate
 
+_IN_ONE_PROCESS = {
+    "num_env_runners": 0,
+    "evaluation_num_env_runners": 0,
+    "evaluation_interval": None,
+    "num_learners": 0,
+    "num_gpus_per_learner": 0,
+}
 _MAX_ENVS = 128
 #: Frames.
 _LONG = 60
+
+
+def load(checkpoint: str | Path) -> Any:
+    """The algorithm of a checkpoint in this process alone, whatever cluster it was trained on: nothing waits for CPUs.
+
+    Args:
+        checkpoint: a folder that ``Algorithm.save_to_path`` or Tune wrote, all of it.
+
+    Returns:
+        The restored algorithm, of this package or another one of RLlib's; ``stop()`` it after use.
+    """
+    folder = Path(checkpoint).absolute()
+    with (folder / "class_and_ctor_args.pkl").open("rb") as file:
+        (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
+    return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})
 
 
 def evaluate(

@@ -54,7 +54,7 @@ def estimate(values: Iterable[float], *, skip_missing: bool = True) -> Estimate[
     if skip_missing:
         numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
-        return Estimate(*[math.nan] * 6, 0)
+        return Estimate(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, n=0)
     mean, error, iqm, low, high, worst = map(float, _numbers(numbers))
     return Estimate(mean, error, iqm, low, high, worst, len(numbers))
 
@@ -65,7 +65,8 @@ def estimate_curve(values: np.ndarray) -> Estimate[np.ndarray]:
     Args:
         values: ``[n, T]``, finite. All points are resampled alike, so that bands are smooth.
     """
-    return Estimate(*_numbers(np.asarray(values, dtype=float)), len(values))
+    mean, error, iqm, low, high, worst = _numbers(np.asarray(values, dtype=float))
+    return Estimate(mean, error, iqm, low, high, worst, len(values))
 
 
 def _numbers(values: np.ndarray) -> tuple[np.ndarray, ...]:

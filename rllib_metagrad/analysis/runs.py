@@ -17,7 +17,6 @@ from rllib_metagrad.metrics import CPU_SECONDS, ENV_STEPS, ITERATION
 from rllib_metagrad.statistics import Estimate, estimate, estimate_curve
 
 _RESULTS, _PROGRESS, _PARAMS = "result.json", "progress.csv", "params.json"
-_CHECKPOINT = "checkpoint_dir_name"
 # Settings that say how a run is carried out and not what is learned.
 _NOT_A_DIFFERENCE = ("seed", "num_cpus_for_main_process", "callbacks_on_algorithm_init")
 
@@ -33,8 +32,6 @@ class TrialRun:
     results: pd.DataFrame
     source: int = 0
     """Index of the RUN argument that this trial came from."""
-    checkpoints: Mapping[int, pathlib.Path] = field(default_factory=dict)
-    """Folders of those that were kept, by the iteration after which they were written, in order."""
 
     @property
     def seed(self) -> Any:
@@ -140,14 +137,7 @@ def _load_trial(folder: pathlib.Path, source: int) -> TrialRun | None:
         config=config,
         results=results.reset_index(drop=True),
         source=source,
-        checkpoints=_checkpoints(folder, rows),
     )
-
-
-def _checkpoints(folder: pathlib.Path, rows: Sequence[Mapping[str, Any]]) -> dict[int, pathlib.Path]:
-    """Of a trial's results, those that Tune wrote a checkpoint after; a later one of an iteration replaces it."""
-    names = {row[ITERATION]: row[_CHECKPOINT] for row in rows if row.get(_CHECKPOINT) and ITERATION in row}
-    return {iteration: folder / name for iteration, name in sorted(names.items()) if (folder / name).is_dir()}
 
 
 def _without_what_was_left(results: pd.DataFrame) -> pd.DataFrame:

@@ -124,18 +124,6 @@ def test_a_curve_of_several_metrics_is_their_mean(tmp_path):
     assert (line.y.mean.item(), line.y.low.item(), line.y.high.item()) == (3.5, 2.0, 5.0)
 
 
-def test_checkpoints_stand_by_the_iteration_after_which_they_were_written(tmp_path):
-    names = [None, "checkpoint_000000", None, "checkpoint_000001", "checkpoint_000002"]
-    lines = rows(range(5), range(5))
-    for line, name in zip(lines, names, strict=True):
-        line |= {} if name is None else {"checkpoint_dir_name": name}
-    folder = write_trial(tmp_path / "t", {}, lines)
-    for name in ("checkpoint_000000", "checkpoint_000002"):  # Tune has deleted one
-        (folder / name).mkdir()
-    (trial,) = load_runs([tmp_path])
-    assert trial.checkpoints == {2: folder / "checkpoint_000000", 5: folder / "checkpoint_000002"}
-
-
 def test_long_curves_are_averaged_in_bins(tmp_path):
     write_trial(tmp_path / "a", {}, rows(range(100), range(100)))
     (group,) = group_trials(load_runs([tmp_path]))
