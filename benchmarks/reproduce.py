@@ -38,10 +38,11 @@ from rllib_metagrad import metrics
 from rllib_metagrad.analysis.runs import TrialRun, load_runs
 from rllib_metagrad.cli import ray_session
 from rllib_metagrad.cli.checkpoints import checkpoints_of, find_checkpoint
+from rllib_metagrad.evaluation import evaluate, load
 
 DOCS = Path(__file__).parent.parent / "docs"
 RUNS = Path(__file__).parent.parent / "results" / "reproduce"
-RLLIB = (sys.executable, "-c", "from rllib_metagrad.cli.main import main; main()")
+RLLIB = (sys.executable, "-m", "rllib_metagrad.cli.main")
 CURVES = (metrics.RETURN, metrics.PAID, metrics.NET)
 
 
@@ -88,42 +89,34 @@ def _train(suite: Suite, method: str, seed: int, name: str, config: dict[str, An
 def _measure(suite: Suite, trials: list[TrialRun]) -> Run:
     """Evaluations of the checkpoints of a training, and of what continued it, and what its results say."""
     first, last = trials[0], trials[-1]
-    end, later = (checkpoints_of(trial.folder)[-1] for trial in (first, last))
     gap = first.last(metrics.REPLICA_GAP.path)
     run: Run = {
         "env_steps": first.last(metrics.ENV_STEPS),
         "train_cpu_seconds": last.last(metrics.CPU_SECONDS),
         "replica_gap_max": None if np.isnan(gap) else gap,
-        "curve": [point for trial in trials for point in _curve(trial, suite.evaluate_every)],
-        "sampled": _evaluate(end)[1],
-        "greedy": _evaluate(end, greedy=True)[1],
+        "curve": [],
         "training_tail": _tail([first], suite.metric),
     }
+    algorithm = load(checkpoints_of(first.folder)[-1])
+    run["sampled"] = evaluate(algorithm, episodes=100, seed=2)
+    run["greedy"] = evaluate(algorithm, episodes=100, seed=2, greedy=True)
+    for trial in trials:
+        results = trial.results.set_index(metrics.ITERATION)
+        for checkpoint in checkpoints_of(trial.folder):
+            algorithm.restore_from_path(str(checkpoint))
+            if algorithm.iteration % suite.evaluate_every == 0:
+                run["curve"].append(_point(algorithm, results.loc[algorithm.iteration]))
     if last is not first:
-        run |= {"later": _evaluate(later)[1], "later_tail": _tail(trials, suite.metric)}
+        run |= {"later": evaluate(algorithm, episodes=100, seed=2), "later_tail": _tail(trials, suite.metric)}
+    algorithm.stop()
     return run
 
 
-def _curve(trial: TrialRun, every: int) -> list[dict[str, float]]:
-    """Evaluations after every so many iterations."""
-    results = trial.results.set_index(metrics.ITERATION)
-    found = dict(_evaluate(checkpoint, seed=1) for checkpoint in checkpoints_of(trial.folder))
-    points = []
-    for iteration in (i for i in found if i % every == 0):
-        steps, seconds = results.loc[iteration, [metrics.ENV_STEPS, metrics.CPU_SECONDS]]
-        values = {metric.stem: round(found[iteration][metric], 4) for metric in CURVES}
-        points.append({"env_steps": float(steps), "cpu_seconds": round(float(seconds), 2), **values})
-    return points
-
-
-def _evaluate(checkpoint: Path, seed: int = 2, greedy: bool = False) -> tuple[int, dict[str, Any]]:
-    """The iteration after which a checkpoint was written, and 100 episodes as `rllib evaluate` plays them."""
-    from rllib_metagrad.evaluation import evaluate, load
-
-    algorithm = load(checkpoint)
-    found = evaluate(algorithm, episodes=100, seed=seed, greedy=greedy)
-    algorithm.stop()
-    return algorithm.iteration, found
+def _point(algorithm: Any, result: Any) -> dict[str, float]:
+    """One of the curve: 100 episodes after an iteration, and that iteration's result."""
+    found = evaluate(algorithm, episodes=100, seed=1)
+    steps, seconds = float(result[metrics.ENV_STEPS]), round(float(result[metrics.CPU_SECONDS]), 2)
+    return {"env_steps": steps, "cpu_seconds": seconds, **{metric.stem: round(found[metric], 4) for metric in CURVES}}
 
 
 def _tail(trials: list[TrialRun], metric: metrics.Metric) -> float:

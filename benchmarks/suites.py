@@ -87,14 +87,22 @@ _ECONOMY: dict[str, float | None] = {
 
 def _cleaning(run: Run) -> float | None:
     """Largest share of its steps that one agent spent cleaning, in the final evaluation; None if one policy acts."""
-    shares = [share["clean"] for share in run["sampled"]["agent_action_share"].values() if "clean" in share]
+    shares = [
+        share["clean"] for share in run["sampled"][metrics.AGENT_ACTION_SHARE.key[0]].values() if "clean" in share
+    ]
     return max(shares, default=None)
 
 
 def _eaten(run: Run) -> float | None:
     """Most apples that one agent ate in an episode."""
-    returns = run["sampled"]["agent_returns_mean"]
+    returns = run["sampled"][metrics.AGENT_RETURN.key[0]]
     return max(returns.values()) if len(returns) > 1 else None
+
+
+def _measured(metric: Metric) -> Callable[[Run], float | None]:
+    """What the environment measured of its episodes, mean of the final evaluation."""
+    group, name = metric.key
+    return lambda run: run["sampled"][group][name]
 
 
 _ROLES: dict[str, Callable[[Run], float | None]] = {"cleaner cleans": _cleaning, "eater eats": _eaten}
@@ -144,8 +152,8 @@ SUITES: dict[str, Suite] = {
         first_seed=300,
         evaluate_every=5,
         extra={
-            "productivity at the end": lambda run: run["sampled"]["episode"]["productivity"],
-            "equality at the end": lambda run: run["sampled"]["episode"]["equality"],
+            "productivity at the end": _measured(metrics.PRODUCTIVITY),
+            "equality at the end": _measured(metrics.EQUALITY),
         },
         report=[m for m in _ECONOMY if "curriculum" not in m],
         report_figures=("welfare", "tax_rates", "incomes_by_skill", "activity_by_skill", "snapshots"),
