@@ -21,7 +21,9 @@ import common
 import numpy as np
 
 import env_wrappers
+from rllib_metagrad import metrics
 from rllib_metagrad.evaluation import evaluate
+from rllib_metagrad.statistics import estimate
 
 CONFIG = "cleanup/metagrad_7x7"
 NUM_ENVS, TARGET = 64, 30.0
@@ -68,7 +70,7 @@ def minutes_to_target(seed: int) -> float | None:
             start = time.process_time()
             result = algorithm.train()
             training += time.process_time() - start
-            if evaluate(algorithm, episodes=100, seed=1)["designer_return_mean"] >= TARGET:
+            if evaluate(algorithm, episodes=100, seed=1)[metrics.RETURN] >= TARGET:
                 return training / 60
     finally:
         algorithm.stop()
@@ -97,7 +99,7 @@ def main() -> None:
             "floor_env_steps_per_cpu_second": round(statistics.median(p[1] for p in pairs)),
             "train_env_steps_per_cpu_second": round(statistics.median(train)),
             "target_return": TARGET,
-            "cpu_minutes_to_target": round(statistics.mean(done), 2) if done and len(done) == len(minutes) else None,
+            "cpu_minutes_to_target": round(estimate(done).mean, 2) if done and len(done) == len(minutes) else None,
             "cpu_minutes_to_target_by_seed": [None if m is None else round(m, 2) for m in minutes],
             "compilation_cpu_seconds": round(compilation, 2),
         }

@@ -18,8 +18,8 @@ warnings.filterwarnings("ignore")
 
 import ray  # noqa: E402
 import yaml  # noqa: E402
-from ray.tune.utils.util import SafeFallbackEncoder  # noqa: E402
 
+from rllib_metagrad import metrics  # noqa: E402
 from rllib_metagrad.algorithms import IncentiveDesign, IncentiveDesignConfig, get_config_class  # noqa: E402
 
 IMPORT_SECONDS = time.process_time() - _IMPORT_START
@@ -63,31 +63,16 @@ def build(config: IncentiveDesignConfig) -> IncentiveDesign:
     return config.build_algo()  # type: ignore[no-any-return]
 
 
-class RunLog:
-    """Writes results as `rllib train` does, by Tune's own encoder, so that `rllib report` reads the folder."""
-
-    def __init__(self, folder: Path, config: IncentiveDesignConfig) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "params.json").write_text(json.dumps(config.to_dict(), cls=SafeFallbackEncoder))
-        self._file = folder / "result.json"
-        self._file.write_text("")
-
-    def write(self, result: dict[str, Any]) -> None:
-        """Adds one iteration's result."""
-        with self._file.open("a") as file:
-            file.write(json.dumps(result, cls=SafeFallbackEncoder) + "\n")
-
-
 def training_rate(name: str, repeats: int, iterations: int = 3) -> list[float]:
     """Environment steps per CPU second of train() with a shipped config, of ``repeats`` blocks after a warm-up."""
     config, _ = load(name, 0, evaluation_interval=None)
     algorithm = build(config)
-    before = algorithm.train()["num_env_steps_sampled_lifetime"]
+    before = algorithm.train()[metrics.ENV_STEPS]
     rates = []
     for _ in range(repeats):
         start = time.process_time()
         for _ in range(iterations):
-            after = algorithm.train()["num_env_steps_sampled_lifetime"]
+            after = algorithm.train()[metrics.ENV_STEPS]
         rates.append((after - before) / (time.process_time() - start))
         before = after
     algorithm.stop()

@@ -12,10 +12,11 @@ import argparse
 import time
 
 import common
-import numpy as np
 
 import env_wrappers
+from rllib_metagrad import metrics
 from rllib_metagrad.evaluation import evaluate
+from rllib_metagrad.statistics import estimate
 
 TARGETS = {"2_1": 7.8, "5_2": 25.5, "10_5": 39.0}
 
@@ -31,13 +32,13 @@ def seconds_to_target(game: str, seed: int) -> tuple[float | None, float, int]:
         start = time.process_time()
         result = algorithm.train()
         middle = time.process_time()
-        net = evaluate(algorithm, episodes=100, seed=1)["designer_net_return_mean"]
+        net = evaluate(algorithm, episodes=100, seed=1)[metrics.NET]
         training += middle - start
         evaluation += time.process_time() - middle
         if net >= TARGETS[game]:
             reached = training
     algorithm.stop()
-    return reached, evaluation, int(result["num_env_steps_sampled_lifetime"])
+    return reached, evaluation, int(result[metrics.ENV_STEPS])
 
 
 def main() -> None:
@@ -65,7 +66,7 @@ def main() -> None:
             )
             times.append(reached)
         done = [t for t in times if t is not None]
-        report[f"er_{game}_cpu_seconds"] = round(float(np.mean(done)), 3) if len(done) == len(times) else None
+        report[f"er_{game}_cpu_seconds"] = round(estimate(done).mean, 3) if len(done) == len(times) else None
         report[f"er_{game}_cpu_seconds_by_seed"] = [None if t is None else round(t, 2) for t in times]
         report[f"er_{game}_target_net_return"] = TARGETS[game]
     common.finish(report)

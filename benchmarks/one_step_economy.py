@@ -23,7 +23,9 @@ import numpy as np
 
 from env_wrappers.one_step_economy import optimum, saez
 from env_wrappers.one_step_economy.config import Economy, make_economy
+from rllib_metagrad import metrics
 from rllib_metagrad.evaluation import evaluate
+from rllib_metagrad.statistics import estimate
 
 BASELINES = ("saez", "us_federal", "free_market")
 SIZES = (4, 10, 20, 40)
@@ -47,7 +49,7 @@ def trained(name: str, seed: int, **overrides: Any) -> tuple[np.ndarray, float, 
     seconds = time.process_time() - start
     found = evaluate(algorithm, episodes=100, seed=1)
     algorithm.stop()
-    return np.array(list(found["incentive_offered"].values())), found["designer_return_mean"], seconds
+    return np.array(list(found[metrics.OFFERED.key[0]].values())), found[metrics.RETURN], seconds
 
 
 def runs(economy: Economy, name: str, seeds: range, **overrides: Any) -> dict[str, Any]:
@@ -86,9 +88,12 @@ def main() -> None:
     overrides = {} if arguments.direct_coeff is None else {"designer_direct_coeff": arguments.direct_coeff}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     report["metagrad"] = found = runs(economy, "metagrad", seeds, **overrides)
-    least, mean = min(found["answered"]), float(np.mean(found["answered"]))
+    answered = estimate(found["answered"])
+    least, mean = answered.worst, answered.mean
     report |= {
         "metagrad_welfare": round(mean, 2),
+        "metagrad_welfare_se": round(answered.standard_error, 2),
+        "metagrad_welfare_iqm": [round(x, 2) for x in (answered.iqm, answered.low, answered.high)],
         "ratio_to_saez": round(mean / of_saez, 4),
         "ratio_to_saez_worst_seed": round(least / of_saez, 4),
         "ratio_to_optimum": round(mean / best, 4),
@@ -97,7 +102,7 @@ def main() -> None:
     if not arguments.skip_baselines:
         for name in BASELINES:
             report[name] = runs(economy, name, seeds)
-        learned = [float(np.mean(report[name]["learned"])) for name in ("metagrad", "saez")]
+        learned = [estimate(report[name]["learned"]).mean for name in ("metagrad", "saez")]
         report["ratio_to_saez_learned"] = round(learned[0] / learned[1], 4)
     common.finish(report)
 

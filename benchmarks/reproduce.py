@@ -3,100 +3,128 @@
     python benchmarks/reproduce.py SUITE [--seeds N] [--methods ...] [--processes 2]
 
 SUITE is escape_room, cleanup_7x7, cleanup_10x10 or gather_trade_build. Trains the shipped configs of a suite
-(suites.py) to their stop criterion, evaluates during training (100 sampled episodes without exploration) and at the
-end (100 sampled, 100 greedy), and writes
+(suites.py) to their stop criterion by `rllib train`, evaluates the checkpoints that it writes on the way (100 sampled
+episodes without exploration) and the last one (100 sampled, 100 greedy) as `rllib evaluate` does, and writes
 
 * docs/results/<suite>.json: every number,
-* docs/results/<figure>.png: the suite's metric over environment steps, mean and standard error over seeds,
+* docs/results/<figure>.png: the suite's metric over environment steps, interquartile mean and 95% interval over seeds,
 * the table between the suite's markers in docs/results.md,
 * docs/results/<suite>/: what `rllib report` draws of the training runs, where the suite names methods for it.
 
-Trained algorithms go to results/reproduce, a folder a run as `rllib train` makes them; methods with a curriculum begin
-with the agents of one.
+Run folders are results/reproduce/<method>/seed_<seed>; earlier ones of the same name are deleted. Methods with a
+curriculum begin with the agents of another method's last checkpoint.
 
-The last line is one JSON object: for every method the mean final value of the metric and its standard error.
+The last line is one JSON object: for every method the mean, interquartile mean and worst final value of the metric.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import shutil
-import time
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import common
+import numpy as np
 from suites import SUITES, Run, Suite
+
+from rllib_metagrad import metrics
+from rllib_metagrad.analysis.runs import TrialRun, load_runs
+from rllib_metagrad.cli import ray_session
+from rllib_metagrad.cli.checkpoints import checkpoints_of, find_checkpoint
+from rllib_metagrad.evaluation import evaluate, load
 
 DOCS = Path(__file__).parent.parent / "docs"
 RUNS = Path(__file__).parent.parent / "results" / "reproduce"
-CHECKPOINT = "checkpoint_000000"
-CURVES = ("designer_return", "incentives_paid", "designer_net_return")
+RLLIB = (sys.executable, "-m", "rllib_metagrad.cli.main")
+CURVES = (metrics.RETURN, metrics.PAID, metrics.NET)
 
 
 def train(job: tuple[str, str, int]) -> Run:
-    """Trains one method with one seed; the curve and the final evaluations."""
+    """Trains one method with one seed, and on to a multiple where the suite says so; what came out of it."""
     suite_name, method, seed = job
-    import ray
-
-    from rllib_metagrad.evaluation import evaluate
-
-    if not ray.is_initialized():
-        common.start_ray()
     suite = SUITES[suite_name]
+    name = f"seed_{seed}"
     begin = suite.start_from.get(method)
-    agents = {} if begin is None else {"agents_checkpoint": str(_run_folder(begin, seed) / CHECKPOINT)}
-    config, stop = common.load(method, seed, evaluation_interval=None, **agents)
-    algorithm = common.build(config)
-    folder = _run_folder(method, seed)
-    log = common.RunLog(folder, config)
-    run: Run = {"method": method, "seed": seed, "train_cpu_seconds": 0.0, "curve": [], "training": []}
+    agents = {} if begin is None else {"agents_checkpoint": str(find_checkpoint(str(RUNS / begin / name)))}
+    trials = [_train(suite, method, seed, name, agents)]
+    if method in suite.stretch:
+        stop = {key: suite.stretch[method] * bound for key, bound in common.load(method)[1].items()}
+        last = {"stop": json.dumps(stop), "restore": str(checkpoints_of(trials[0].folder)[-1])}
+        trials.append(_train(suite, method, seed, f"{name}_longer", agents, **last))
+    with ray_session.session(num_cpus=1):
+        return {"method": method, "seed": seed, **_measure(suite, trials)}
 
-    def until(stop: dict[str, Any]) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        while not common.reached(stop, result):
-            start = time.process_time()
-            result = algorithm.train()
-            run["train_cpu_seconds"] += time.process_time() - start
-            log.write(result)
-            steps = result["num_env_steps_sampled_lifetime"]
-            run["training"].append((steps, result["env_runners"][f"{suite.metric}_mean"]))
-            if result["training_iteration"] % suite.evaluate_every == 0:
-                now = evaluate(algorithm, episodes=100, seed=1)
-                point = {k: round(now[f"{k}_mean"], 4) for k in CURVES}
-                cpu = round(run["train_cpu_seconds"], 2)
-                run["curve"].append({"env_steps": steps, "cpu_seconds": cpu, **point})
-        return result
 
-    result = until(stop)
-    run["env_steps"] = result["num_env_steps_sampled_lifetime"]
-    run["replica_gap_max"] = result["learners"].get("designer", {}).get("replica_gap")
+def _train(suite: Suite, method: str, seed: int, name: str, config: dict[str, Any], **flags: str) -> TrialRun:
+    """`rllib train file` with a shipped config, and a checkpoint for each point of the curve.
+
+    Raises:
+        RuntimeError: with what the command printed, if it failed.
+    """
+    shutil.rmtree(RUNS / method / name, ignore_errors=True)
+    flags |= {
+        "seed": str(seed),
+        "config": json.dumps({"evaluation_interval": None, **config}),
+        "experiment-name": name,
+        "storage-path": str(RUNS / method),
+        "checkpoint-freq": str(suite.evaluate_every),
+        "ray-num-cpus": "1",
+    }
+    command = [*RLLIB, "train", "file", str(common.CONFIGS / f"{method}.yaml"), "--override"]
+    command += [part for flag, value in flags.items() for part in (f"--{flag}", value)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(command)} failed:\n{done.stderr}")
+    (trial,) = load_runs([RUNS / method / name])
+    return trial
+
+
+def _measure(suite: Suite, trials: list[TrialRun]) -> Run:
+    """Evaluations of the checkpoints of a training, and of what continued it, and what its results say."""
+    first, last = trials[0], trials[-1]
+    gap = first.last(metrics.REPLICA_GAP.path)
+    run: Run = {
+        "env_steps": first.last(metrics.ENV_STEPS),
+        "train_cpu_seconds": last.last(metrics.CPU_SECONDS),
+        "replica_gap_max": None if np.isnan(gap) else gap,
+        "curve": [],
+        "training_tail": _tail([first], suite.metric),
+    }
+    algorithm = load(checkpoints_of(first.folder)[-1])
     run["sampled"] = evaluate(algorithm, episodes=100, seed=2)
     run["greedy"] = evaluate(algorithm, episodes=100, seed=2, greedy=True)
-    run["training_tail"] = _tail(run["training"])
-    if method in suite.stretch:
-        until({key: suite.stretch[method] * bound for key, bound in stop.items()})
-        run["later"] = evaluate(algorithm, episodes=100, seed=2)
-        run["later_tail"] = _tail(run["training"])
-    del run["training"]
-    algorithm.save_to_path(str(folder / CHECKPOINT))
+    for trial in trials:
+        results = trial.results.set_index(metrics.ITERATION)
+        for checkpoint in checkpoints_of(trial.folder):
+            algorithm.restore_from_path(str(checkpoint))
+            if algorithm.iteration % suite.evaluate_every == 0:
+                run["curve"].append(_point(algorithm, results.loc[algorithm.iteration]))
+    if last is not first:
+        run |= {"later": evaluate(algorithm, episodes=100, seed=2), "later_tail": _tail(trials, suite.metric)}
     algorithm.stop()
     return run
 
 
-def _run_folder(method: str, seed: int) -> Path:
-    """A run's folder, named as Tune names them, by algorithm and environment."""
-    config, _ = common.load(method)
-    return RUNS / method / f"{config.algo_class.__name__}_{config.env}_{seed}"
+def _point(algorithm: Any, result: Any) -> dict[str, float]:
+    """One of the curve: 100 episodes after an iteration, and that iteration's result."""
+    found = evaluate(algorithm, episodes=100, seed=1)
+    steps, seconds = float(result[metrics.ENV_STEPS]), round(float(result[metrics.CPU_SECONDS]), 2)
+    return {"env_steps": steps, "cpu_seconds": seconds, **{metric.stem: round(found[metric], 4) for metric in CURVES}}
 
 
-def _tail(points: list[tuple[int, float]]) -> float:
-    """Mean of a training curve's last tenth of environment steps."""
-    last = [value for steps, value in points if steps > 0.9 * points[-1][0]]
-    return sum(last) / len(last)
+def _tail(trials: list[TrialRun], metric: metrics.Metric) -> float:
+    """Mean of a training's results in its last tenth of environment steps."""
+    steps, values = (
+        np.concatenate([trial.results[key] for trial in trials]) for key in (metrics.ENV_STEPS, metric.path)
+    )
+    return float(values[steps > 0.9 * steps[-1]].mean())
 
 
 def main() -> None:
@@ -145,8 +173,10 @@ def _draw(suite_name: str, methods: list[str], kept: tuple[str, ...]) -> None:
 
 
 def _line(run: Run, suite: Suite) -> str:
-    value = run["sampled"][f"{suite.metric}_mean"]
-    return f"{run['method']} seed {run['seed']}: {suite.metric} {value:.2f} in {run['train_cpu_seconds']:.1f} CPU s"
+    value = run["sampled"][suite.metric]
+    return (
+        f"{run['method']} seed {run['seed']}: {suite.metric.stem} {value:.2f} in {run['train_cpu_seconds']:.1f} CPU s"
+    )
 
 
 if __name__ == "__main__":

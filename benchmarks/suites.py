@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rllib_metagrad import metrics
+from rllib_metagrad.metrics import Metric
+
 Run = dict[str, Any]
 
 
@@ -15,7 +18,7 @@ class Suite:
 
     Attributes:
         methods: shipped configs, and the value of ``metric`` asked of each (None: none is).
-        metric: what counts, ``designer_net_return`` or ``designer_return``.
+        metric: what counts, of ``rllib_metagrad.metrics``.
         label: of the metric, in tables and on axes.
         figures: pictures by name, and the configs in each.
         seeds: by default.
@@ -29,7 +32,7 @@ class Suite:
     """
 
     methods: dict[str, float | None]
-    metric: str
+    metric: Metric
     label: str
     figures: dict[str, list[str]]
     seeds: int = 8
@@ -84,14 +87,22 @@ _ECONOMY: dict[str, float | None] = {
 
 def _cleaning(run: Run) -> float | None:
     """Largest share of its steps that one agent spent cleaning, in the final evaluation; None if one policy acts."""
-    shares = [share["clean"] for share in run["sampled"]["agent_action_share"].values() if "clean" in share]
+    shares = [
+        share["clean"] for share in run["sampled"][metrics.AGENT_ACTION_SHARE.key[0]].values() if "clean" in share
+    ]
     return max(shares, default=None)
 
 
 def _eaten(run: Run) -> float | None:
     """Most apples that one agent ate in an episode."""
-    returns = run["sampled"]["agent_returns_mean"]
+    returns = run["sampled"][metrics.AGENT_RETURN.key[0]]
     return max(returns.values()) if len(returns) > 1 else None
+
+
+def _measured(metric: Metric) -> Callable[[Run], float | None]:
+    """What the environment measured of its episodes, mean of the final evaluation."""
+    group, name = metric.key
+    return lambda run: run["sampled"][group][name]
 
 
 _ROLES: dict[str, Callable[[Run], float | None]] = {"cleaner cleans": _cleaning, "eater eats": _eaten}
@@ -99,7 +110,7 @@ _ROLES: dict[str, Callable[[Run], float | None]] = {"cleaner cleans": _cleaning,
 SUITES: dict[str, Suite] = {
     "escape_room": Suite(
         _ESCAPE_ROOM,
-        metric="designer_net_return",
+        metric=metrics.NET,
         label="designer's return minus incentives paid",
         figures={
             "escape_room_5_2": [m for m in _ESCAPE_ROOM if "5_2" in m],
@@ -110,7 +121,7 @@ SUITES: dict[str, Suite] = {
     ),
     "cleanup_7x7": Suite(
         _CLEANUP_7X7,
-        metric="designer_return",
+        metric=metrics.RETURN,
         label="sum of the agents' rewards",
         figures={"cleanup_7x7": list(_CLEANUP_7X7)},
         seeds=10,
@@ -121,7 +132,7 @@ SUITES: dict[str, Suite] = {
     ),
     "cleanup_10x10": Suite(
         _CLEANUP_10X10,
-        metric="designer_return",
+        metric=metrics.RETURN,
         label="sum of the agents' rewards",
         figures={"cleanup_10x10": list(_CLEANUP_10X10)},
         seeds=4,
@@ -131,7 +142,7 @@ SUITES: dict[str, Suite] = {
     ),
     "gather_trade_build": Suite(
         _ECONOMY,
-        metric="designer_return",
+        metric=metrics.RETURN,
         label="welfare",
         figures={
             "gather_trade_build": [m for m in _ECONOMY if "curriculum" not in m],
@@ -141,8 +152,8 @@ SUITES: dict[str, Suite] = {
         first_seed=300,
         evaluate_every=5,
         extra={
-            "productivity at the end": lambda run: run["sampled"]["episode"]["productivity"],
-            "equality at the end": lambda run: run["sampled"]["episode"]["equality"],
+            "productivity at the end": _measured(metrics.PRODUCTIVITY),
+            "equality at the end": _measured(metrics.EQUALITY),
         },
         report=[m for m in _ECONOMY if "curriculum" not in m],
         report_figures=("welfare", "tax_rates", "incomes_by_skill", "activity_by_skill", "snapshots"),

@@ -17,22 +17,12 @@ from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.utils import force_list
 from ray.rllib.utils.checkpoints import Checkpointable
-from ray.rllib.utils.metrics import (
-    EPISODE_LEN_MEAN,
-    EPISODE_RETURN_MAX,
-    EPISODE_RETURN_MEAN,
-    EPISODE_RETURN_MIN,
-    NUM_AGENT_STEPS_SAMPLED,
-    NUM_ENV_STEPS_SAMPLED,
-    NUM_ENV_STEPS_SAMPLED_LIFETIME,
-    NUM_EPISODES,
-    NUM_EPISODES_LIFETIME,
-    WEIGHTS_SEQ_NO,
-)
+from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
 import env_wrappers
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
+from rllib_metagrad import metrics
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.episode_statistics import EpisodeStatistics
 from rllib_metagrad.modules.rl_modules import DESIGNER
@@ -43,7 +33,6 @@ from rllib_metagrad.sampling import Behavior, Sampler
 logger = logging.getLogger("ray.rllib")
 
 ENV_SPEC = "__env_spec__"
-NUM_ENV_FAILURES = "num_env_failures"
 _MAX_ENV_RESTARTS = 10
 
 
@@ -301,44 +290,42 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
     # -- metrics ----------------------------------------------------------------------------------------
 
     def get_metrics(self) -> Any:
-        """Metrics of the episodes finished since the last call; docs/metrics.md explains each."""
-        log = self.metrics.log_value
+        """Metrics of the episodes finished since the last call; :mod:`rllib_metagrad.metrics` explains each."""
+        log = self.metrics
         steps, agent_steps, self._env_steps, self._agent_steps = self._env_steps, self._agent_steps, 0, 0
-        log(NUM_ENV_STEPS_SAMPLED, steps, reduce="sum")
-        log(NUM_ENV_STEPS_SAMPLED_LIFETIME, steps, reduce="lifetime_sum")
-        log((NUM_AGENT_STEPS_SAMPLED, "all"), agent_steps, reduce="sum")
-        log(NUM_ENV_FAILURES, self._env_failures, reduce="lifetime_sum")
+        metrics.STEPS_SAMPLED.log(log, steps)
+        metrics.RUNNERS_STEPS.log(log, steps)
+        metrics.AGENT_STEPS_SAMPLED.log(log, agent_steps)
+        metrics.ENV_FAILURES.log(log, self._env_failures)
         self._env_failures = 0
-        log(NUM_EPISODES, self.statistics.num_finished, reduce="sum")
-        log(NUM_EPISODES_LIFETIME, self.statistics.num_finished, reduce="lifetime_sum")
+        metrics.EPISODES.log(log, self.statistics.num_finished)
+        metrics.EPISODES_LIFETIME.log(log, self.statistics.num_finished)
         totals = self.statistics.take()
         if totals is None:
-            return self.metrics.reduce()
+            return log.reduce()
         returns = totals.agent_returns.sum(-1)
-        log(EPISODE_RETURN_MEAN, returns.mean(), reduce="mean")
-        log(EPISODE_RETURN_MIN, returns.min(), reduce="min")
-        log(EPISODE_RETURN_MAX, returns.max(), reduce="max")
-        log(EPISODE_LEN_MEAN, totals.length.mean(), reduce="mean")
-        log("designer_return_mean", totals.designer_return.mean(), reduce="mean")
-        log("incentives_paid_mean", totals.paid.mean(), reduce="mean")
-        log("designer_net_return_mean", totals.net.mean(), reduce="mean")
-        for i, agent in enumerate(self.spec.possible_agents):
-            log(("agent_returns_mean", agent), totals.agent_returns[:, i].mean(), reduce="mean")
-            log(("agent_incentives_mean", agent), totals.agent_incentives[:, i].mean(), reduce="mean")
-        offered = totals.offered.sum(0) / totals.length.sum()
-        taken = totals.actions_by_type.sum(0)
-        share, agent_share = taken.sum(0) / max(taken.sum(), 1), taken / np.maximum(taken.sum(-1, keepdims=True), 1)
-        names = self.spec.action_type_names
-        for i, name in enumerate(names):
-            log(("incentive_paid", name), totals.paid_by_type[:, i].mean(), reduce="mean")
-            log(("action_share", name), share[i], reduce="mean")
-            for agent, shares in zip(self.spec.possible_agents, agent_share, strict=True):
-                log(("agent_action_share", agent, name), shares[i], reduce="mean")
-        for name, value in zip(self.output_names, offered, strict=True):
-            log(("incentive_offered", name), value, reduce="mean")
+        metrics.EPISODE_RETURN.log(log, returns.mean())
+        metrics.EPISODE_RETURN_MIN.log(log, returns.min())
+        metrics.EPISODE_RETURN_MAX.log(log, returns.max())
+        metrics.EPISODE_LENGTH.log(log, totals.length.mean())
+        metrics.RETURN.log(log, totals.designer_return.mean())
+        metrics.PAID.log(log, totals.paid.mean())
+        metrics.NET.log(log, totals.net.mean())
+        agents, types = self.spec.possible_agents, self.spec.action_type_names
+        for i, agent in enumerate(agents):
+            metrics.AGENT_RETURN.of(agent).log(log, totals.agent_returns[:, i].mean())
+            metrics.AGENT_INCENTIVES.of(agent).log(log, totals.agent_incentives[:, i].mean())
+        share, agent_share = totals.action_share, totals.agent_action_share
+        for i, name in enumerate(types):
+            metrics.PAID_BY_TYPE.of(name).log(log, totals.paid_by_type[:, i].mean())
+            metrics.ACTION_SHARE.of(name).log(log, share[i])
+            for agent, shares in zip(agents, agent_share, strict=True):
+                metrics.AGENT_ACTION_SHARE.of(agent, name).log(log, shares[i])
+        for name, value in zip(self.output_names, totals.mean_output, strict=True):
+            metrics.OFFERED.of(name).log(log, value)
         for name, values in totals.metrics.items():
-            log(("episode", *name.split("/")), values.mean(), reduce="mean")
-        return self.metrics.reduce()
+            metrics.EPISODE.of(*name.split("/")).log(log, values.mean())
+        return log.reduce()
 
     def take_experience(self, experience: dict[int, list[Any]]) -> None:
         """Environments go on with what those of the runner of the same index kept from episode to episode.

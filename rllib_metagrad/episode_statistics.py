@@ -44,6 +44,23 @@ class EpisodeTotals:
         """``[E]`` R^ID minus incentives paid."""
         return self.designer_return - self.paid
 
+    @property
+    def mean_output(self) -> np.ndarray:
+        """``[U]`` the designer's outputs, mean over all steps of all episodes."""
+        return np.asarray(self.offered.sum(0) / self.length.sum())
+
+    @property
+    def action_share(self) -> np.ndarray:
+        """``[A]`` share of agent steps in which an action of this type was taken, in [0, 1]."""
+        taken = self.actions_by_type.sum(0)
+        return np.asarray(taken.sum(0) / max(taken.sum(), 1))
+
+    @property
+    def agent_action_share(self) -> np.ndarray:
+        """``[N, A]`` the same of each agent's own steps."""
+        taken = self.actions_by_type.sum(0)
+        return np.asarray(taken / np.maximum(taken.sum(-1, keepdims=True), 1))
+
 
 class EpisodeStatistics:
     """Accumulates trajectories into totals of finished episodes.

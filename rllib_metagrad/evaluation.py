@@ -1,24 +1,49 @@
-"""Evaluating a trained algorithm: complete episodes without exploration, and pictures of one."""
+"""Loading and evaluating a trained algorithm: complete episodes without exploration, and pictures of one."""
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Mapping
+import pickle
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
+from rllib_metagrad import metrics
 from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.statistics import estimate
 
+_IN_ONE_PROCESS = {
+    "num_env_runners": 0,
+    "evaluation_num_env_runners": 0,
+    "evaluation_interval": None,
+    "num_learners": 0,
+    "num_gpus_per_learner": 0,
+}
 _MAX_ENVS = 128
 #: Frames.
 _LONG = 60
+
+
+def load(checkpoint: str | Path) -> Any:
+    """The algorithm of a checkpoint in this process alone, whatever cluster it was trained on: nothing waits for CPUs.
+
+    Args:
+        checkpoint: a folder that ``Algorithm.save_to_path`` or Tune wrote, all of it.
+
+    Returns:
+        The restored algorithm, of this package or another one of RLlib's; ``stop()`` it after use.
+    """
+    folder = Path(checkpoint).absolute()
+    with (folder / "class_and_ctor_args.pkl").open("rb") as file:
+        (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
+    return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})
 
 
 def evaluate(
@@ -55,28 +80,23 @@ def evaluate(
     runner.sample(num_episodes=episodes, explore=False)
     totals = runner.statistics.take()
     assert totals is not None
-    names = runner.spec.possible_agents
-    types = runner.spec.action_type_names
-    steps = totals.length.sum()
-    offered = totals.offered.sum(0) / steps
-    taken = totals.actions_by_type.sum(0)
-    shares = taken / np.maximum(taken.sum(-1, keepdims=True), 1)
+    agents, types = runner.spec.possible_agents, runner.spec.action_type_names
     result: dict[str, Any] = {
         "episodes": episodes,
         "greedy": greedy,
         "seed": seed,
-        **_mean_and_error("designer_return", totals.designer_return),
-        **_mean_and_error("incentives_paid", totals.paid),
-        **_mean_and_error("designer_net_return", totals.net),
-        **_mean_and_error("episode_return", totals.agent_returns.sum(-1)),
-        "episode_len_mean": float(totals.length.mean()),
-        "agent_returns_mean": dict(zip(names, totals.agent_returns.mean(0).tolist(), strict=True)),
-        "agent_incentives_mean": dict(zip(names, totals.agent_incentives.mean(0).tolist(), strict=True)),
-        "incentive_paid": dict(zip(types, totals.paid_by_type.mean(0).tolist(), strict=True)),
-        "agent_action_share": {
-            name: dict(zip(types, share.tolist(), strict=True)) for name, share in zip(names, shares, strict=True)
+        **_estimated(metrics.RETURN, totals.designer_return),
+        **_estimated(metrics.PAID, totals.paid),
+        **_estimated(metrics.NET, totals.net),
+        **_estimated(metrics.EPISODE_RETURN, totals.agent_returns.sum(-1)),
+        str(metrics.EPISODE_LENGTH): float(totals.length.mean()),
+        _name(metrics.AGENT_RETURN): _named(agents, totals.agent_returns.mean(0)),
+        _name(metrics.AGENT_INCENTIVES): _named(agents, totals.agent_incentives.mean(0)),
+        _name(metrics.PAID_BY_TYPE): _named(types, totals.paid_by_type.mean(0)),
+        _name(metrics.AGENT_ACTION_SHARE): {
+            agent: _named(types, share) for agent, share in zip(agents, totals.agent_action_share, strict=True)
         },
-        "incentive_offered": dict(zip(runner.output_names, offered.tolist(), strict=True)),
+        _name(metrics.OFFERED): _named(runner.output_names, totals.mean_output),
         **_of_the_environment(totals.metrics),
     }
     runner.stop()
@@ -85,20 +105,34 @@ def evaluate(
     return result
 
 
-def _of_the_environment(metrics: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+def _of_the_environment(measured: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
     """Means and standard errors of the environment's own metrics, if it has some."""
-    both = {name: _mean_and_error("x", values) for name, values in metrics.items()}
-    if not both:
+    if not measured:
         return {}
-    return {
-        "episode": {name: found["x_mean"] for name, found in both.items()},
-        "episode_se": {name: found["x_se"] for name, found in both.items()},
-    }
+    both = {name: _mean_and_error(values) for name, values in measured.items()}
+    key = _name(metrics.EPISODE)
+    return {key: {name: mean for name, (mean, _) in both.items()}, f"{key}_se": {n: se for n, (_, se) in both.items()}}
 
 
-def _mean_and_error(name: str, values: np.ndarray) -> dict[str, float]:
-    error = float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-    return {f"{name}_mean": float(values.mean()), f"{name}_se": error}
+def _estimated(metric: metrics.Metric, values: np.ndarray) -> dict[str, float]:
+    """``<stem>_mean`` and ``<stem>_se`` over episodes."""
+    mean, error = _mean_and_error(values)
+    return {f"{metric.stem}_mean": mean, f"{metric.stem}_se": error}
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[float, float]:
+    """Over episodes; the error is 0 for a single one, as JSON has no NaN."""
+    found = estimate(values, skip_missing=False)
+    return found.mean, found.standard_error if found.n > 1 else 0.0
+
+
+def _name(metric: metrics.Metric) -> str:
+    """The key under which a metric's values stand by agent, output, ..."""
+    return metric.key[0]
+
+
+def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
+    return dict(zip(names, values.tolist(), strict=True))
 
 
 def _make_runner(

@@ -27,11 +27,27 @@ from rllib_metagrad.analysis.panels import (
     over_training,
     share_y,
 )
-from rllib_metagrad.analysis.runs import ENV_STEPS, EVALUATION, TRAINING, Estimate, Group, TrialRun, estimate
+from rllib_metagrad.analysis.runs import Group, TrialRun
 from rllib_metagrad.analysis.sweep import best_first
+from rllib_metagrad.metrics import (
+    ENV_STEPS,
+    EQUALITY,
+    EVALUATION,
+    INCOME,
+    INCOME_AFTER,
+    INCOME_FROM_BUILDING,
+    INCOME_FROM_TRADING,
+    PRODUCTIVITY,
+    STONE,
+    TAX_PAID,
+    TAX_RATE,
+    TRAINING,
+    WELFARE,
+    WOOD,
+)
+from rllib_metagrad.statistics import Estimate, estimate
 
-EPISODE = "episode/"
-RATE = EPISODE + "tax_rate/"
+RATE = TAX_RATE.prefix
 #: At the end, and for snapshots, numbers are means over this share of training.
 WINDOW = 0.1
 #: Of training, in snapshots.
@@ -51,24 +67,22 @@ class Bars:
 
 
 _RATES = Bars("Tax rates", "marginal rate", (RATE,))
-_BEFORE = Bars("Income before redistribution", "coin per episode", (EPISODE + "income/",))
-_PAID = Bars("Tax paid", "coin per episode", (EPISODE + "tax_paid/",))
-_AFTER = Bars("Income after redistribution", "coin per episode", (EPISODE + "income_after_redistribution/",))
-_RESOURCES = Bars(
-    "Resources collected", "units per episode", (EPISODE + "wood_collected/", EPISODE + "stone_collected/")
-)
-_BUILDING = Bars("Income from building", "coin per episode", (EPISODE + "income_from_building/",))
-_TRADING = Bars("Income from trading", "coin per episode", (EPISODE + "income_from_trading/",))
+_BEFORE = Bars("Income before redistribution", "coin per episode", (INCOME.prefix,))
+_PAID = Bars("Tax paid", "coin per episode", (TAX_PAID.prefix,))
+_AFTER = Bars("Income after redistribution", "coin per episode", (INCOME_AFTER.prefix,))
+_RESOURCES = Bars("Resources collected", "units per episode", (WOOD.prefix, STONE.prefix))
+_BUILDING = Bars("Income from building", "coin per episode", (INCOME_FROM_BUILDING.prefix,))
+_TRADING = Bars("Income from trading", "coin per episode", (INCOME_FROM_TRADING.prefix,))
 
 
 def welfare(groups: Sequence[Group]) -> Figure | None:
     """Welfare, equality and productivity over training (Figures 2 and 10)."""
     shown = [
-        Panel("Social welfare", "productivity × equality, summed", EPISODE + "welfare"),
-        Panel("Equality", "at the end of episodes", EPISODE + "equality"),
-        Panel("Productivity", "all coin at the end of episodes", EPISODE + "productivity"),
+        Panel("Social welfare", "productivity × equality, summed", WELFARE),
+        Panel("Equality", "at the end of episodes", EQUALITY),
+        Panel("Productivity", "all coin at the end of episodes", PRODUCTIVITY),
     ]
-    if not has(groups, TRAINING + EPISODE + "welfare"):
+    if not has(groups, TRAINING + WELFARE):
         return None
     return over_training(groups, shown, 3)
 
@@ -83,13 +97,13 @@ def tax_rates(groups: Sequence[Group]) -> Figure | None:
     columns = 2 if len(shown) == 4 else min(3, len(shown))
     figure, axes = style.panels(-(-len(shown) // columns), columns, width=4.2, share_y=True)
     seeds = sorted({_seed(trial) for group in shown for trial in group.trials}, key=natural)
-    colours = dict(zip(seeds, style.many_colours(len(seeds)), strict=True))
+    colors = dict(zip(seeds, style.many_colors(len(seeds)), strict=True))
     for ax, group in zip(axes.flat, shown, strict=False):
         names = _suffixes([group], RATE)
         series = [
             (
                 [_final(Group((trial,), ""), RATE + name) for name in names],
-                {"color": colours[_seed(trial)], "label": _seed(trial)},
+                {"color": colors[_seed(trial)], "label": _seed(trial)},
             )
             for trial in group.trials
         ]
@@ -135,7 +149,7 @@ def _by_skill(groups: Sequence[Group], panels: Sequence[Bars]) -> Figure | None:
         style.bars(ax, _ranks(names), list(zip(values, looks, strict=True)))
         _finish(ax, panel, _RANKS)
     style.legend_below(figure)
-    explain(figure, shown, f"{_END} {note}".strip(), marks="Bars' errors")
+    explain(figure, shown, f"{_END} {note}".strip(), shapes="Bars", marks="Whiskers")
     return figure
 
 
@@ -147,10 +161,10 @@ def snapshots(groups: Sequence[Group]) -> Figure | None:
     shown, note = _best(shown, MAX_COLUMNS)
     panels = (_RATES, _BEFORE, _AFTER, _RESOURCES)
     figure, axes = style.panels(len(shown), len(panels), width=3.4, height=2.6)
-    colours = style.many_colours(len(style.PALETTE) + 1)[:: -(-len(style.PALETTE) // 2)]
+    colors = style.many_colors(len(style.PALETTE) + 1)[:: -(-len(style.PALETTE) // 2)]
     looks = [
-        {"color": colour, "label": f"after {share:.0%} of training"}
-        for colour, share in zip(colours, MOMENTS, strict=True)
+        {"color": color, "label": f"after {share:.0%} of training"}
+        for color, share in zip(colors, MOMENTS, strict=True)
     ]
     for row, group in zip(axes, shown, strict=True):
         for panel, ax in zip(panels, row, strict=True):
@@ -168,7 +182,7 @@ def snapshots(groups: Sequence[Group]) -> Figure | None:
                 ax.set_ylim(0, 1)
     share_y(axes.T)
     style.legend_below(figure)
-    explain(figure, shown, f"Training, a tenth of it each. {note}".strip(), marks="Bars' errors")
+    explain(figure, shown, f"Training, a tenth of it each. {note}".strip(), shapes="Bars", marks="Whiskers")
     return figure
 
 
@@ -207,14 +221,14 @@ def _brackets(names: Sequence[str]) -> list[str]:
 
 
 # -- numbers ------------------------------------------------------------------------------------------------
-def _final(group: Group, *metrics: str) -> Estimate:
+def _final(group: Group, *metrics: str) -> Estimate[float]:
     """The sum of metrics at the end: each trial's last evaluation, or the last tenth of its training."""
     if has([group], EVALUATION + metrics[0]):
         return estimate([sum(trial.last(EVALUATION + metric) for metric in metrics) for trial in group.trials])
     return _at(group, 1.0, *metrics)
 
 
-def _at(group: Group, share: float, *metrics: str) -> Estimate:
+def _at(group: Group, share: float, *metrics: str) -> Estimate[float]:
     """The sum of metrics around a moment of training, a mean over a tenth of it."""
     return estimate([sum(_around(trial, share, TRAINING + metric) for metric in metrics) for trial in group.trials])
 

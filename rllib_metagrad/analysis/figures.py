@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from rllib_metagrad.analysis import economy, style
@@ -19,19 +18,30 @@ from rllib_metagrad.analysis.panels import (
     natural,
     over_training,
 )
-from rllib_metagrad.analysis.runs import (
+from rllib_metagrad.analysis.runs import Curve, Group, curve
+from rllib_metagrad.analysis.sweep import sweep
+from rllib_metagrad.metrics import (
+    ACTION_SHARE,
+    AGENT_ACTION_SHARE,
+    AGENT_INCENTIVES,
+    AGENT_RETURN,
     CPU_SECONDS,
+    DESIGNER_COST,
+    DESIGNER_LOSS,
+    ENTROPY,
     EPISODE_RETURN,
     EVALUATION,
+    KL,
+    LEARNERS,
+    META_GRADIENT_NORM,
     NET,
+    OFFERED,
     PAID,
+    PAID_BY_TYPE,
+    REPLICA_GAP,
     RETURN,
     TRAINING,
-    Curve,
-    Group,
-    curve,
 )
-from rllib_metagrad.analysis.sweep import sweep
 
 MAX_ACTION_TYPES = 8
 
@@ -73,15 +83,15 @@ def _pays(groups: Sequence[Group]) -> bool:
 
 # -- incentives by action type (Figure 1d of the paper) ----------------------------------------------------
 _BY_ACTION = (
-    ("incentive_offered/", "Offered", "mean incentive offered"),
-    ("incentive_paid/", "Paid", "paid per episode"),
-    ("action_share/", "Chosen", "share of actions"),
+    (OFFERED, "Offered", "mean incentive offered"),
+    (PAID_BY_TYPE, "Paid", "paid per episode"),
+    (ACTION_SHARE, "Chosen", "share of actions"),
 )
 
 
 def incentives_by_action(groups: Sequence[Group]) -> Figure | None:
     """Incentives offered, paid, and how often each action type is chosen, over training."""
-    rows = [(TRAINING + key, title, unit) for key, title, unit in _BY_ACTION]
+    rows = [(TRAINING + metric.prefix, title, unit) for metric, title, unit in _BY_ACTION]
     return lines_by_name(groups, rows, MAX_ACTION_TYPES)
 
 
@@ -89,15 +99,15 @@ def incentives_by_action(groups: Sequence[Group]) -> Figure | None:
 def agents(groups: Sequence[Group]) -> Figure | None:
     """Each agent's environment return and the incentives it received."""
     rows = [
-        (TRAINING + "agent_returns_mean/", "Agents' return", "environment return per episode"),
-        (TRAINING + "agent_incentives_mean/", "Agents' incentives", "received per episode"),
+        (TRAINING + AGENT_RETURN.prefix, "Agents' return", "environment return per episode"),
+        (TRAINING + AGENT_INCENTIVES.prefix, "Agents' incentives", "received per episode"),
     ]
     return lines_by_name(groups, rows, None)
 
 
 def agent_actions(groups: Sequence[Group]) -> Figure | None:
     """What each agent does: the share of its steps spent in each action type, over training."""
-    prefix = TRAINING + "agent_action_share/"
+    prefix = TRAINING + AGENT_ACTION_SHARE.prefix
     found = sorted({name.split("/")[0] for group in groups for name in names_after(group, prefix)}, key=natural)
     rows = [(f"{prefix}{agent}/", agent, "share of its steps") for agent in found[:MAX_COLUMNS]]
     note = f"The first {MAX_COLUMNS} of {len(found)} agents." if len(found) > MAX_COLUMNS else ""
@@ -105,15 +115,15 @@ def agent_actions(groups: Sequence[Group]) -> Figure | None:
 
 
 # -- learner -----------------------------------------------------------------------------------------------
-_DESIGNER = "learners/designer/"
 _LEARNER = (
-    Panel("Meta-gradient norm", "norm", _DESIGNER + "meta_gradient_norm", log=True),
-    Panel("Replica gap", "largest difference", _DESIGNER + "replica_gap", log=True),
-    Panel("Designer loss", "loss", _DESIGNER + "loss"),
-    Panel("Designer cost", "cost", _DESIGNER + "cost"),
-    Panel("Agents' entropy", "nats, mean of policies", "entropy"),
-    Panel("Agents' KL", "nats, mean of policies", "kl", log=True),
+    Panel("Meta-gradient norm", "norm", META_GRADIENT_NORM.path, log=True),
+    Panel("Replica gap", "largest difference", REPLICA_GAP.path, log=True),
+    Panel("Designer loss", "loss", DESIGNER_LOSS.path),
+    Panel("Designer cost", "cost", DESIGNER_COST.path),
+    Panel("Agents' entropy", "nats, mean of policies", ENTROPY.key[-1]),
+    Panel("Agents' KL", "nats, mean of policies", KL.key[-1], log=True),
 )
+_DESIGNER = LEARNERS + DESIGNER_LOSS.key[0] + "/"
 
 
 def learner(groups: Sequence[Group]) -> Figure | None:
@@ -131,7 +141,7 @@ def learner(groups: Sequence[Group]) -> Figure | None:
     for (panel, lines), ax in zip(drawn, axes.flat, strict=False):
         for index, line in lines:
             style.draw(ax, line, band=not style.is_other(index), **style.run_style(index, groups[index].title))
-        if panel.log and all((line.mean > 0).any() for _, line in lines):
+        if panel.log and all((line.y.iqm > 0).any() for _, line in lines):
             ax.set_yscale("log", nonpositive="mask")
         ax.set_title(panel.title)
         ax.set_ylabel(panel.unit)
@@ -148,15 +158,9 @@ def _over_policies(group: Group, metric: str) -> Curve | None:
     names = sorted(
         name
         for name in group.metrics()
-        if name.startswith("learners/") and name.endswith("/" + metric) and not name.startswith(_DESIGNER)
+        if name.startswith(LEARNERS) and name.endswith("/" + metric) and not name.startswith(_DESIGNER)
     )
-    lines = [line for name in names if (line := curve(group, name)) is not None]
-    lines = [line for line in lines if len(line.x) == len(lines[0].x)] if lines else []
-    if not lines:
-        return None
-    mean = np.mean([line.mean for line in lines], axis=0)
-    error = np.mean([line.standard_error for line in lines], axis=0)
-    return Curve(lines[0].x, mean, error, lines[0].n)
+    return curve(group, *names)
 
 
 FIGURES: dict[str, tuple[str, Callable[[Sequence[Group]], Figure | None]]] = {

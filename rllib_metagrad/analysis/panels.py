@@ -9,8 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rllib_metagrad.analysis import style
-from rllib_metagrad.analysis.runs import ENV_STEPS, EVALUATION, TRAINING, Group, curve
+from rllib_metagrad.analysis.runs import Group, curve
 from rllib_metagrad.analysis.sweep import best_first
+from rllib_metagrad.metrics import ENV_STEPS, EVALUATION, TRAINING
 
 STEPS_LABEL = "env steps"
 MAX_COLUMNS = 4
@@ -46,8 +47,8 @@ def over_training(groups: Sequence[Group], shown: Sequence[Panel], columns: int)
     for panel, ax in zip(shown, axes.flat, strict=True):
         for index, group in enumerate(groups):
             look = style.run_style(index, group.title)
-            training = curve(group, TRAINING + panel.metric, panel.x)
-            evaluation = curve(group, EVALUATION + panel.metric, panel.x)
+            training = curve(group, TRAINING + panel.metric, x=panel.x)
+            evaluation = curve(group, EVALUATION + panel.metric, x=panel.x)
             if style.is_other(index):
                 line = training if evaluation is None else evaluation
                 if line is not None:
@@ -68,10 +69,10 @@ def over_training(groups: Sequence[Group], shown: Sequence[Panel], columns: int)
     return figure
 
 
-def explain(figure: Figure, groups: Sequence[Group], text: str, marks: str = "Bands") -> None:
-    """How to read a figure, and what its bands (or other marks) are, where there are several seeds."""
+def explain(figure: Figure, groups: Sequence[Group], text: str, shapes: str = "Lines", marks: str = "Bands") -> None:
+    """How to read a figure, and what its lines and bands (or other marks) are, where there are several seeds."""
     if any(len(group.trials) > 1 for group in groups):
-        text = f"{text} {marks}: one standard error across seeds.".strip()
+        text = f"{text} {shapes}: interquartile mean of seeds. {marks}: its 95% interval by bootstrap.".strip()
     if text:
         style.note(figure, text)
 
@@ -100,7 +101,7 @@ def lines_by_name(
     if at_most is not None and len(names) > at_most:
         notes.append(f"The {at_most} largest of {len(names)}.")
         names = _largest(columns, [prefix for prefix, _, _ in rows], names, at_most)
-    colours = dict(zip(names, style.many_colours(len(names)), strict=True))
+    colors = dict(zip(names, style.many_colors(len(names)), strict=True))
     direct = len(names) <= style.MAX_DIRECT_LABELS
     ends: dict[tuple[int, int], list] = {}
     for row, (prefix, title, unit) in enumerate(rows):
@@ -110,8 +111,8 @@ def lines_by_name(
                 line = curve(group, prefix + name)
                 if line is None:
                     continue
-                style.draw(ax, line, color=colours[name], label=name)
-                ends.setdefault((row, column), []).append((line.x[-1], line.mean[-1], name, colours[name]))
+                style.draw(ax, line, color=colors[name], label=name)
+                ends.setdefault((row, column), []).append((line.x[-1], line.y.iqm[-1], name, colors[name]))
             text = f"{title}: {group.title}" if len(groups) > 1 else title
             style.set_title(ax, text, figure.get_figwidth() / across)
             ax.set_ylabel(unit)
@@ -156,7 +157,7 @@ def _largest(groups: Sequence[Group], prefixes: Sequence[str], names: Sequence[s
 
     def size(name: str) -> float:
         lines = [line for g in groups for p in prefixes if (line := curve(g, p + name)) is not None]
-        return max((float(np.abs(line.mean).mean()) for line in lines), default=0.0)
+        return max((float(np.abs(line.y.iqm).mean()) for line in lines), default=0.0)
 
     chosen = set(sorted(names, key=size, reverse=True)[:number])
     return [name for name in names if name in chosen]

@@ -13,25 +13,23 @@ import jinja2
 import matplotlib.pyplot as plt
 
 from rllib_metagrad.analysis import figures, style
-from rllib_metagrad.analysis.economy import EPISODE
-from rllib_metagrad.analysis.runs import (
+from rllib_metagrad.analysis.runs import Group, TrialRun, group_trials, load_runs, short
+from rllib_metagrad.analysis.sweep import OUTCOMES, outcome_of, with_codes
+from rllib_metagrad.metrics import (
     CPU_SECONDS,
     ENV_STEPS,
     EPISODE_RETURN,
+    EQUALITY,
     EVALUATION,
     ITERATION,
     NET,
     PAID,
+    PRODUCTIVITY,
     RETURN,
     TRAINING,
-    Estimate,
-    Group,
-    TrialRun,
-    group_trials,
-    load_runs,
-    short,
+    WELFARE,
 )
-from rllib_metagrad.analysis.sweep import OUTCOMES, outcome_of, with_codes
+from rllib_metagrad.statistics import Estimate, plus_minus
 
 PAGE = "index.html"
 _OUTCOMES = (
@@ -92,10 +90,10 @@ def result_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
                 columns.append((prefix + metric, kind + name))
     # Of an economy; of training only where nothing is evaluated.
     economy = [
-        (prefix + EPISODE + name, kind + name)
+        (prefix + metric, kind + metric.key[-1])
         for prefix, kind in ((EVALUATION, "evaluation "), (TRAINING, "training "))
-        for name in ("productivity", "equality", "welfare")
-        if any(group.final(prefix + EPISODE + name).n for group in groups)
+        for metric in (PRODUCTIVITY, EQUALITY, WELFARE)
+        if any(group.final(prefix + metric).n for group in groups)
     ]
     columns += economy[:3]
     counts = [
@@ -111,7 +109,7 @@ def result_table(groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
             *(values[index] for values in settings.values()),
             str(len(group.trials)),
             *(_count(group.final(key)) for key, _ in counts),
-            *(format_estimate(group.final(metric)) for metric, _ in columns),
+            *(plus_minus(group.final(metric)) for metric, _ in columns),
         ]
         for index, group in enumerate(groups)
     ]
@@ -126,15 +124,7 @@ def _settings(groups: Sequence[Group]) -> dict[str, list[str]]:
     return columns
 
 
-def format_estimate(value: Estimate, digits: int = 2) -> str:
-    """`25.60 ± 0.12`; without an error for one seed; a dash for none."""
-    if value.n == 0:
-        return "–"
-    text = f"{value.mean:.{digits}f}"
-    return text if math.isnan(value.standard_error) else f"{text} ± {value.standard_error:.{digits}f}"
-
-
-def _count(value: Estimate) -> str:
+def _count(value: Estimate[float]) -> str:
     return "–" if value.n == 0 else f"{value.mean:,.0f}" if value.mean >= 100 else f"{value.mean:.3g}"
 
 

@@ -6,19 +6,16 @@ import json
 import math
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-ITERATION = "training_iteration"
-ENV_STEPS = "num_env_steps_sampled_lifetime"
-CPU_SECONDS = "cpu_seconds"
-TRAINING, EVALUATION = "env_runners/", "evaluation/env_runners/"
-RETURN, PAID, NET = "designer_return_mean", "incentives_paid_mean", "designer_net_return_mean"
-EPISODE_RETURN = "episode_return_mean"
+from rllib_metagrad.metrics import CPU_SECONDS, ENV_STEPS, ITERATION
+from rllib_metagrad.statistics import Estimate, estimate, estimate_curve
+
 _RESULTS, _PROGRESS, _PARAMS = "result.json", "progress.csv", "params.json"
 # Settings that say how a run is carried out and not what is learned.
 _NOT_A_DIFFERENCE = ("seed", "num_cpus_for_main_process", "callbacks_on_algorithm_init")
@@ -77,38 +74,17 @@ class Group:
         """Metrics that at least one trial has a number for."""
         return {name for trial in self.trials for name in trial.results.columns}
 
-    def final(self, metric: str) -> Estimate:
-        """Mean and standard error of the trials' last values."""
+    def final(self, metric: str) -> Estimate[float]:
+        """What the trials' last values come to."""
         return estimate([trial.last(metric) for trial in self.trials])
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A mean over `n` trials; the standard error is NaN for one trial."""
-
-    mean: float
-    standard_error: float
-    n: int
-
-
-@dataclass(frozen=True)
 class Curve:
-    """A metric over env steps (or another x): mean and standard error across a group's trials."""
+    """A metric over env steps (or another x), ``[T]``, estimated across a group's trials."""
 
     x: np.ndarray
-    mean: np.ndarray
-    standard_error: np.ndarray
-    n: int
-
-
-def estimate(values: Iterable[float]) -> Estimate:
-    """Mean and standard error (sample standard deviation over sqrt(n)) of the finite values."""
-    finite = np.array([v for v in values if math.isfinite(v)], dtype=float)
-    n = len(finite)
-    if n == 0:
-        return Estimate(math.nan, math.nan, 0)
-    error = float(finite.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    return Estimate(float(finite.mean()), error, n)
+    y: Estimate[np.ndarray]
 
 
 # -- reading -----------------------------------------------------------------------------------------------
@@ -275,13 +251,19 @@ def short(value: Any) -> str:
 
 
 # -- curves ------------------------------------------------------------------------------------------------
-def curve(group: Group, metric: str, x: str = ENV_STEPS, *, points: int = 200) -> Curve | None:
-    """A metric over `x`, averaged across the group's trials; None where no trial has it.
+def curve(group: Group, *metrics: str, x: str = ENV_STEPS, points: int = 200) -> Curve | None:
+    """A metric over `x`, estimated across the group's trials; None where no trial has it.
 
-    Trials that report at the same x are averaged there (down to `points` bins); others are interpolated to
+    Trials that report at the same x are taken there (down to `points` bins); others are interpolated to
     a common grid over the range that all of them cover.
+
+    Args:
+        group: the trials.
+        metrics: the metric; of several, such as those of all policies, each trial's mean.
+        x: metric on the x axis; iterations for trials without it.
+        points: about how many there are at most.
     """
-    series = [s for trial in group.trials if (s := _series(trial, metric, x)) is not None]
+    series = [s for trial in group.trials if (s := _series(trial, metrics, x)) is not None]
     if not series:
         return None
     first = series[0][0]
@@ -299,17 +281,16 @@ def curve(group: Group, metric: str, x: str = ENV_STEPS, *, points: int = 200) -
         bins = np.array_split(np.arange(len(grid)), points)
         grid = np.array([grid[b].mean() for b in bins])
         values = np.stack([values[:, b].mean(axis=1) for b in bins], axis=1)
-    n = len(values)
-    error = values.std(axis=0, ddof=1) / math.sqrt(n) if n > 1 else np.full(len(grid), math.nan)
-    return Curve(grid, values.mean(axis=0), error, n)
+    return Curve(grid, estimate_curve(values))
 
 
-def _series(trial: TrialRun, metric: str, x: str) -> tuple[np.ndarray, np.ndarray] | None:
+def _series(trial: TrialRun, metrics: Sequence[str], x: str) -> tuple[np.ndarray, np.ndarray] | None:
     axis = x if x in trial.results else ITERATION
-    if metric not in trial.results or axis not in trial.results:
+    there = [metric for metric in metrics if metric in trial.results]
+    if not there or axis not in trial.results:
         return None
-    pair = trial.results[[axis, metric]] if axis != metric else trial.results[[axis]]
+    pair = pd.DataFrame({"x": trial.results[axis], "y": trial.results[there].mean(axis=1)})
     pair = pair.replace([np.inf, -np.inf], np.nan).dropna()
     if pair.empty:
         return None
-    return pair.iloc[:, 0].to_numpy(), pair.iloc[:, -1].to_numpy()
+    return pair["x"].to_numpy(), pair["y"].to_numpy()

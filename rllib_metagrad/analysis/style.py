@@ -1,4 +1,4 @@
-"""How the figures look: colours, axes, and labels at the ends of lines."""
+"""How the figures look: colors, axes, and labels at the ends of lines."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from rllib_metagrad.analysis.runs import Curve, Estimate
+from rllib_metagrad.analysis.runs import Curve
+from rllib_metagrad.statistics import Estimate
 
-# Okabe and Ito's colours, told apart with any common colour blindness (yellow is too pale on white: wine).
+# Okabe and Ito's colors, told apart with any common color blindness (yellow is too pale on white: wine).
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#882255")
-OTHERS_COLOUR, OTHERS_NAME = "#cccccc", "other runs"
+OTHERS_COLOR, OTHERS_NAME = "#cccccc", "other runs"
 MAX_DIRECT_LABELS = 6
 MAX_WIDTH = 12.5
 """Of a figure, in inches."""
@@ -46,19 +47,19 @@ RC: Any = {
 
 
 def is_other(index: int) -> bool:
-    """Whether the index-th of the compared runs has no colour of its own."""
+    """Whether the index-th of the compared runs has no color of its own."""
     return index >= len(PALETTE)
 
 
 def run_style(index: int, name: str) -> dict[str, Any]:
-    """Look of the index-th of the compared runs: a colour and its name, or grey, thin and behind the others."""
+    """Look of the index-th of the compared runs: a color and its name, or grey, thin and behind the others."""
     if is_other(index):
-        return {"color": OTHERS_COLOUR, "linewidth": 0.8, "zorder": 1.5, "label": OTHERS_NAME}
+        return {"color": OTHERS_COLOR, "linewidth": 0.8, "zorder": 1.5, "label": OTHERS_NAME}
     return {"color": PALETTE[index], "label": name}
 
 
-def many_colours(number: int) -> list[Any]:
-    """Colours of `number` lines of one kind: the palette, or a perceptual map where it is too short."""
+def many_colors(number: int) -> list[Any]:
+    """Colors of `number` lines of one kind: the palette, or a perceptual map where it is too short."""
     if number <= len(PALETTE):
         return list(PALETTE[:number])
     return [plt.get_cmap("viridis")(t) for t in np.linspace(0.0, 0.92, number)]
@@ -89,31 +90,31 @@ def note(figure: Figure, text: str) -> None:
 
 
 def draw(axes: Axes, curve: Curve, *, band: bool = True, **style: Any) -> None:
-    """The mean as a line, plus and minus one standard error as a band."""
+    """The interquartile mean as a line, its interval as a band."""
     few = {"marker": "o", "markersize": 3.5} if len(curve.x) <= 15 and band else {}
-    axes.plot(curve.x, curve.mean, **{**few, **style})
-    if curve.n > 1 and band:
-        low, high = curve.mean - curve.standard_error, curve.mean + curve.standard_error
-        axes.fill_between(curve.x, low, high, color=style.get("color"), alpha=0.18, linewidth=0)
+    axes.plot(curve.x, curve.y.iqm, **{**few, **style})
+    if curve.y.n > 1 and band:
+        axes.fill_between(curve.x, curve.y.low, curve.y.high, color=style.get("color"), alpha=0.18, linewidth=0)
 
 
-def bars(axes: Axes, names: Sequence[str], series: Sequence[tuple[Sequence[Estimate], dict[str, Any]]]) -> None:
-    """Bars in groups, one for each name, with standard errors.
+def bars(axes: Axes, names: Sequence[str], series: Sequence[tuple[Sequence[Estimate[float]], dict[str, Any]]]) -> None:
+    """Bars in groups, one for each name: interquartile means with their intervals.
 
     Args:
         axes: to draw in.
         names: of the groups, along x.
-        series: a mean for each name, and how its bars look.
+        series: an estimate for each name, and how its bars look.
     """
     width = 0.8 / max(1, len(series))
     for index, (values, look) in enumerate(series):
         x = np.arange(len(names)) + (index - (len(series) - 1) / 2) * width
-        errors = [0.0 if math.isnan(value.standard_error) else value.standard_error for value in values]
-        means = [value.mean for value in values]
-        axes.bar(x, means, 0.92 * width, **look)
+        heights = np.array([value.iqm for value in values])
+        # A single seed has no interval.
+        errors = np.nan_to_num([[value.iqm - value.low, value.high - value.iqm] for value in values]).T.clip(0)
+        axes.bar(x, heights, 0.92 * width, **look)
         # Seeds with equal numbers differ by rounding.
-        if max(errors, default=0.0) > 1e-6 * max(map(abs, means), default=0.0):
-            axes.errorbar(x, means, errors, fmt="none", ecolor="#333333", elinewidth=0.9, capsize=1.8)
+        if errors.max(initial=0.0) > 1e-6 * np.abs(heights).max(initial=0.0):
+            axes.errorbar(x, heights, errors, fmt="none", ecolor="#333333", elinewidth=0.9, capsize=1.8)
     axes.axhline(0, color="#999999", linewidth=0.7)
     axes.set_xticks(range(len(names)), names)
     axes.grid(axis="x", visible=False)
@@ -145,8 +146,8 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
     blocks: list[list[float]] = []
 
     def ends(block: list[float]) -> tuple[float, float]:
-        centre, half = sum(block) / len(block), gap * (len(block) - 1) / 2
-        return centre - half, centre + half
+        center, half = sum(block) / len(block), gap * (len(block) - 1) / 2
+        return center - half, center + half
 
     for place in wanted:
         blocks.append([place])
@@ -162,7 +163,7 @@ def within(places: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def label_line_ends(axes: Axes, ends: Sequence[tuple[float, float, str, Any]]) -> None:
-    """Names beside the right ends of lines, `(x, y, name, colour)`, moved apart where they would overlap."""
+    """Names beside the right ends of lines, `(x, y, name, color)`, moved apart where they would overlap."""
     ends = [end for end in ends if math.isfinite(end[1])]
     if not ends:
         return
@@ -172,8 +173,8 @@ def label_line_ends(axes: Axes, ends: Sequence[tuple[float, float, str, Any]]) -
     gap = (high - low) * 11.0 / max(height, 1.0)
     ordered = sorted(ends, key=lambda end: end[1])
     places = within(spread([end[1] for end in ordered], gap), gap, low, high)
-    for (x, _, name, colour), y in zip(ordered, places, strict=True):
-        axes.annotate(name, (x, y), xytext=(5, 0), textcoords="offset points", color=colour, va="center", fontsize=8.5)
+    for (x, _, name, color), y in zip(ordered, places, strict=True):
+        axes.annotate(name, (x, y), xytext=(5, 0), textcoords="offset points", color=color, va="center", fontsize=8.5)
 
 
 def legend_below(figure: Figure, columns: int = 4) -> None:

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rllib_metagrad.analysis import style
-from rllib_metagrad.analysis.runs import EPISODE_RETURN, EVALUATION, NET, TRAINING, Group, short
+from rllib_metagrad.analysis.runs import Group, short
+from rllib_metagrad.metrics import EPISODE_RETURN, EVALUATION, NET, TRAINING
 
 MAX_NAMED = len(style.PALETTE)
 """Groups that figures can name by their labels; more have codes."""
@@ -144,7 +145,7 @@ def _scale(groups: Sequence[Group], name: str) -> _Scale | None:
 
 
 def _scatter(axes: Axes, groups: Sequence[Group], name: str, scale: _Scale, metric: str) -> None:
-    """One panel; earlier groups lie above later ones, and all that have a colour above the others."""
+    """One panel; earlier groups lie above later ones, and all that have a color above the others."""
     for index, group in enumerate(groups):
         x = scale.place(group.differences[name])
         if x is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import pickle
 from typing import Any
 
 from rich.console import Console
@@ -18,13 +17,6 @@ from rllib_metagrad.cli.yaml_loader import load_mapping
 __all__ = ["evaluate"]
 
 _MAX_ROWS = 60
-_IN_ONE_PROCESS = {
-    "num_env_runners": 0,
-    "evaluation_num_env_runners": 0,
-    "evaluation_interval": None,
-    "num_learners": 0,
-    "num_gpus_per_learner": 0,
-}
 
 
 def evaluate(
@@ -74,10 +66,11 @@ def _evaluate(
 ) -> dict[str, Any]:
     from rllib_metagrad.algorithms import IncentiveDesign
     from rllib_metagrad.evaluation import evaluate as run
+    from rllib_metagrad.evaluation import load
 
     try:
-        algorithm = _load(folder)
-    except Exception as error:  # anything can be wrong in somebody's folder
+        algorithm = load(folder)
+    except Exception as error:  # anything can be wrong in a folder that someone hands us
         raise RunFailedError(f"{folder}: cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
     try:
         if not isinstance(algorithm, IncentiveDesign):
@@ -90,15 +83,6 @@ def _evaluate(
         raise RunFailedError(f"{folder}: {one_line(error)}") from error
     finally:
         algorithm.stop()
-
-
-def _load(folder: pathlib.Path) -> Any:
-    """The checkpoint's algorithm in this process alone, whatever cluster it was trained on: nothing waits for CPUs."""
-    from ray.rllib.algorithms.algorithm import Algorithm
-
-    with (folder / "class_and_ctor_args.pkl").open("rb") as file:
-        (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
-    return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})
 
 
 def _plain(value: Any) -> Any:

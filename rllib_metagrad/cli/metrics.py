@@ -2,55 +2,40 @@
 
 from __future__ import annotations
 
+from rllib_metagrad import metrics
 from rllib_metagrad.settings import nearest
 
-ITERATION = "training_iteration"
-ENV_STEPS = "num_env_steps_sampled_lifetime"
-CPU_SECONDS = "cpu_seconds"
-TIME = "time_total_s"
-RETURN = "env_runners/episode_return_mean"
-DESIGNER_RETURN = "env_runners/designer_return_mean"
-INCENTIVES = "env_runners/incentives_paid_mean"
-NET = "env_runners/designer_net_return_mean"
-EVALUATION = "evaluation/"
-
-TOP_LEVEL = frozenset(
-    {
-        ITERATION,
-        ENV_STEPS,
-        CPU_SECONDS,
-        TIME,
-        "time_since_restore",
-        "iterations_since_restore",
-        "num_training_step_calls_per_iteration",
-        "time_this_iter_s",
-    }
-)
-GROUPS = ("env_runners", "evaluation", "learners", "timers", "fault_tolerance", "perf", "custom")
+_GROUPS = ("env_runners", "evaluation", "learners", "timers", "fault_tolerance", "perf", "custom")
 _RUNNER_METRICS = (
-    "designer_return_mean",
-    "incentives_paid_mean",
-    "designer_net_return_mean",
-    "episode_return_mean",
-    "episode_return_max",
-    "episode_return_min",
-    "episode_len_mean",
-    "num_episodes_lifetime",
-    "num_env_steps_sampled_lifetime",
+    metrics.RETURN,
+    metrics.PAID,
+    metrics.NET,
+    metrics.EPISODE_RETURN,
+    metrics.EPISODE_RETURN_MAX,
+    metrics.EPISODE_RETURN_MIN,
+    metrics.EPISODE_LENGTH,
+    metrics.EPISODES_LIFETIME,
+    metrics.RUNNERS_STEPS,
 )
-_KNOWN = (
-    TOP_LEVEL
-    | {f"env_runners/{name}" for name in _RUNNER_METRICS}
-    | {f"evaluation/env_runners/{name}" for name in _RUNNER_METRICS}
-)
+_KNOWN = {
+    metrics.ITERATION,
+    metrics.ENV_STEPS,
+    metrics.CPU_SECONDS,
+    metrics.TIME,
+    metrics.TIME_SINCE_RESTORE,
+    metrics.ITERATIONS_SINCE_RESTORE,
+    metrics.STEP_CALLS,
+    metrics.TIME_THIS_ITERATION,
+    *(prefix + name for name in _RUNNER_METRICS for prefix in (metrics.TRAINING, metrics.EVALUATION)),
+}
 # Names of RLlib's old API stack that stand in many YAML files and would never be reached.
 _RENAMED = {
-    "episode_reward_mean": RETURN,
-    "episode_return_mean": RETURN,
-    "episodes_total": "env_runners/num_episodes_lifetime",
-    "timesteps_total": ENV_STEPS,
-    "num_env_steps_sampled": ENV_STEPS,
-    "agent_timesteps_total": ENV_STEPS,
+    "episode_reward_mean": metrics.EPISODE_RETURN.path,
+    "episode_return_mean": metrics.EPISODE_RETURN.path,
+    "episodes_total": metrics.EPISODES_LIFETIME.path,
+    "timesteps_total": metrics.ENV_STEPS,
+    "num_env_steps_sampled": metrics.ENV_STEPS,
+    "agent_timesteps_total": metrics.ENV_STEPS,
 }
 
 
@@ -63,7 +48,7 @@ def problem_with(name: str) -> str | None:
         return None
     if name in _RENAMED:
         return f"unknown metric {name!r}; on the new API stack it is {_RENAMED[name]!r}"
-    if "/" in name and name.split("/")[0] in GROUPS:
+    if "/" in name and name.split("/")[0] in _GROUPS:
         return None
     last = {known.rsplit("/", 1)[-1]: known for known in sorted(_KNOWN, reverse=True)}
     if name in last:

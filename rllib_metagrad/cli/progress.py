@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from rllib_metagrad.cli import metrics
+from rllib_metagrad import metrics
 
 LINE_SECONDS = 10.0
 REFRESH_SECONDS = 0.25
@@ -25,18 +25,18 @@ COLUMNS = (
     (metrics.ITERATION, "iteration", "{:,.0f}"),
     (metrics.ENV_STEPS, "env steps", "{:,.0f}"),
     (metrics.CPU_SECONDS, "CPU s", "{:,.1f}"),
-    (metrics.DESIGNER_RETURN, "designer return", "{:.2f}"),
-    (metrics.INCENTIVES, "incentives paid", "{:.2f}"),
-    (metrics.NET, "net", "{:.2f}"),
+    (metrics.RETURN.path, "designer return", "{:.2f}"),
+    (metrics.PAID.path, "incentives paid", "{:.2f}"),
+    (metrics.NET.path, "net", "{:.2f}"),
     (metrics.EVALUATION + metrics.NET, "evaluation net", "{:.2f}"),
 )
 # Shown for algorithms that have no designer.
 PLAIN_COLUMNS = (
     *COLUMNS[:3],
-    (metrics.RETURN, "episode return", "{:.2f}"),
-    (metrics.EVALUATION + metrics.RETURN, "evaluation return", "{:.2f}"),
+    (metrics.EPISODE_RETURN.path, "episode return", "{:.2f}"),
+    (metrics.EVALUATION + metrics.EPISODE_RETURN, "evaluation return", "{:.2f}"),
 )
-_COUNTERS = ("lifetime", metrics.ITERATION, metrics.TIME, metrics.CPU_SECONDS, "time_since_restore")
+_COUNTERS = ("lifetime", metrics.ITERATION, metrics.TIME, metrics.CPU_SECONDS, metrics.TIME_SINCE_RESTORE)
 
 
 def fraction_done(result: Mapping[str, Any], stop: Mapping[str, float]) -> float | None:
@@ -71,7 +71,7 @@ def clock(seconds: float | None) -> str:
 
 def columns_of(results: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
     """The columns that at least one of the results has a value for."""
-    designer = any(metrics.DESIGNER_RETURN in result for result in results)
+    designer = any(metrics.RETURN.path in result for result in results)
     chosen = COLUMNS if designer or not results else PLAIN_COLUMNS
     return [column for column in chosen if any(column[0] in result for result in results)]
 

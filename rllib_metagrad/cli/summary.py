@@ -11,12 +11,12 @@ from ray.tune.utils import flatten_dict
 from rich.console import Console
 from rich.table import Table
 
-from rllib_metagrad.cli import metrics
+from rllib_metagrad import metrics
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.progress import cell
 
-Column = tuple[str, str, str]
-"""Result key, heading, format."""
+Column = tuple[metrics.Metric, str, str]
+"""Metric, heading, format."""
 
 _TRAINING: tuple[Column, ...] = (
     (metrics.ITERATION, "iteration", "{:,.0f}"),
@@ -24,18 +24,18 @@ _TRAINING: tuple[Column, ...] = (
     (metrics.CPU_SECONDS, "CPU s", "{:,.1f}"),
 )
 _DESIGNER: tuple[Column, ...] = (
-    (metrics.DESIGNER_RETURN, "designer return", "{:.2f}"),
-    (metrics.INCENTIVES, "incentives paid", "{:.2f}"),
+    (metrics.RETURN, "designer return", "{:.2f}"),
+    (metrics.PAID, "incentives paid", "{:.2f}"),
     (metrics.NET, "net", "{:.2f}"),
 )
-_PLAIN: tuple[Column, ...] = ((metrics.RETURN, "episode return", "{:.2f}"),)
+_PLAIN: tuple[Column, ...] = ((metrics.EPISODE_RETURN, "episode return", "{:.2f}"),)
 MAX_TRIALS = 30
 
 
 def print_summary(console: Console, experiment: Experiment, trials: list[Trial], folder: pathlib.Path | str) -> None:
     """A table of the trials' last results, the run folder, checkpoints, and what to do with them."""
     results = [_flat(trial) for trial in trials]
-    designer = any(metrics.DESIGNER_RETURN in result for result in results)
+    designer = any(metrics.RETURN.path in result for result in results)
     outcome = _DESIGNER if designer else _PLAIN
     evaluated = any(metrics.EVALUATION + outcome[0][0] in result for result in results)
     draw = _one_trial if len(trials) == 1 else _many_trials
@@ -57,7 +57,7 @@ def _one_trial(
     if evaluated:
         table.add_column("evaluation", justify="right")
     for key, head, form in (*outcome, *_TRAINING):
-        cells = [cell(result, key, form)]
+        cells = [cell(result, key.path, form)]
         if evaluated and (key, head, form) in outcome:
             cells.append(cell(result, metrics.EVALUATION + key, form))
         if cells[0] != "-" or len(cells) > 1:
@@ -81,7 +81,7 @@ def _many_trials(
             table.add_column(prefix + head, justify="right")
     for trial, result in list(zip(trials, results, strict=True))[:MAX_TRIALS]:
         cells = [_value(_setting(trial, key)) for key in varied]
-        cells += [cell(result, key, form) for key, _, form in (*_TRAINING, *outcome)]
+        cells += [cell(result, key.path, form) for key, _, form in (*_TRAINING, *outcome)]
         if evaluated:
             cells += [cell(result, metrics.EVALUATION + key, form) for key, _, form in outcome]
         table.add_row(trial.trial_id, *cells)

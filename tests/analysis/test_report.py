@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from synthetic import metagrad_row, ppo_row, write_experiment, write_trial
 
-from rllib_metagrad.analysis.report import format_estimate, result_table, write_report
-from rllib_metagrad.analysis.runs import estimate, group_trials, load_runs
+from rllib_metagrad.analysis.report import result_table, write_report
+from rllib_metagrad.analysis.runs import group_trials, load_runs
 from rllib_metagrad.analysis.style import spread
 
 
@@ -76,12 +76,6 @@ def test_names_in_the_page_are_escaped(tmp_path):
     page = write_report([tmp_path / "p"], tmp_path / "out", labels=["<b>&"]).page.read_text()
     assert "<b>&<" not in page
     assert "&lt;b&gt;&amp;" in page
-
-
-def test_format():
-    assert format_estimate(estimate([1.0, 3.0])) == "2.00 ± 1.00"
-    assert format_estimate(estimate([1.234])) == "1.23"
-    assert format_estimate(estimate([])) == "–"
 
 
 @pytest.mark.parametrize(

@@ -7,22 +7,13 @@ import numpy as np
 import pytest
 from synthetic import metagrad_row, write_experiment, write_trial
 
-from rllib_metagrad.analysis.runs import curve, estimate, flatten, group_trials, load_runs
+from rllib_metagrad.analysis.runs import curve, flatten, group_trials, load_runs
 
 X = "num_env_steps_sampled_lifetime"
 
 
 def rows(steps, values, metric="score"):
     return [{"training_iteration": i + 1, X: s, metric: v} for i, (s, v) in enumerate(zip(steps, values, strict=True))]
-
-
-def test_estimate_by_hand():
-    # Sample variance of 1, 2, 3, 6 is (4 + 1 + 0 + 9) / 3 = 14/3; over sqrt(4): sqrt(14/3) / 2.
-    value = estimate([1.0, 2.0, 3.0, 6.0, math.nan])
-    assert (value.mean, value.n) == (3.0, 4)
-    assert value.standard_error == pytest.approx(math.sqrt(14 / 3) / 2)
-    assert math.isnan(estimate([1.0]).standard_error)
-    assert estimate([]).n == 0
 
 
 def test_trials_are_read_with_settings_and_results(tmp_path):
@@ -107,9 +98,9 @@ def test_curve_on_equal_steps(tmp_path):
     (group,) = group_trials(load_runs([tmp_path]))
     line = curve(group, "score")
     np.testing.assert_allclose(line.x, [10, 20])
-    np.testing.assert_allclose(line.mean, [2.0, 6.0])
+    np.testing.assert_allclose(line.y.mean, [2.0, 6.0])
     # Two values a and b: |a - b| / sqrt(2), over sqrt(2).
-    np.testing.assert_allclose(line.standard_error, [1.0, 3.0])
+    np.testing.assert_allclose(line.y.standard_error, [1.0, 3.0])
     assert curve(group, "nothing") is None
 
 
@@ -119,15 +110,25 @@ def test_curve_on_different_steps_is_interpolated_where_both_have_values(tmp_pat
     (group,) = group_trials(load_runs([tmp_path]))
     line = curve(group, "score")
     np.testing.assert_allclose(line.x, [10, 20])
-    np.testing.assert_allclose(line.mean, [1.0, 2.0])  # both lie on y = x / 10
-    np.testing.assert_allclose(line.standard_error, [0.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(line.y.mean, [1.0, 2.0])  # both lie on y = x / 10
+    np.testing.assert_allclose(line.y.standard_error, [0.0, 0.0], atol=1e-12)
+
+
+def test_a_curve_of_several_metrics_is_their_mean(tmp_path):
+    """Of those that a trial has, in each trial, before anything is said of trials."""
+    for seed, (a, b) in enumerate([(1.0, 3.0), (5.0, None)]):
+        row = {"training_iteration": 1, X: 10, "a": a} | ({} if b is None else {"b": b})
+        write_trial(tmp_path / f"PPO_0a1b2_0000{seed}", {"seed": seed}, [row])
+    (group,) = group_trials(load_runs([tmp_path]))
+    line = curve(group, "a", "b")
+    assert (line.y.mean.item(), line.y.low.item(), line.y.high.item()) == (3.5, 2.0, 5.0)
 
 
 def test_long_curves_are_averaged_in_bins(tmp_path):
     write_trial(tmp_path / "a", {}, rows(range(100), range(100)))
     (group,) = group_trials(load_runs([tmp_path]))
     line = curve(group, "score", points=10)
-    np.testing.assert_allclose(line.mean, np.arange(4.5, 100, 10))
+    np.testing.assert_allclose(line.y.mean, np.arange(4.5, 100, 10))
 
 
 def test_flatten():

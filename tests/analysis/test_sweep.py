@@ -104,7 +104,7 @@ def test_eight_runs_have_colours_and_names(tmp_path):
         assert names[-1] == style.OTHERS_NAME
         for ax in figure.axes:
             colours = {to_hex(line.get_color()).upper() for line in ax.lines}
-            assert colours == {*style.PALETTE, style.OTHERS_COLOUR.upper()} or not ax.axison
+            assert colours == {*style.PALETTE, style.OTHERS_COLOR.upper()} or not ax.axison
 
 
 def test_the_best_four_runs_have_panels(tmp_path):
