@@ -14,7 +14,7 @@ import numba.extending
 import numpy as np
 from numba.core import cgutils
 
-from env_wrappers.cleanup.colours import AGENT, APPLE, BEAM, FLOOR, OUTSIDE, RIVER, WALL, WASTE
+from env_wrappers.cleanup.colors import AGENT, APPLE, BEAM, FLOOR, OUTSIDE, RIVER, WALL, WASTE
 from env_wrappers.cleanup.config import CLEAN, LEFT, TURN_LEFT, TURN_RIGHT
 from env_wrappers.compiled import inlined, lean
 

@@ -120,7 +120,7 @@ class Settings(BaseModel):
         return str(extra["key"]) if isinstance(extra, dict) else cls.PREFIX + field.rstrip("_")
 
     @classmethod
-    def keys(cls) -> dict[str, str]:
+    def config_keys(cls) -> dict[str, str]:
         """Field names by config key."""
         return {cls.key_of(field): field for field in cls.model_fields}
 
@@ -131,7 +131,7 @@ class Settings(BaseModel):
         Raises:
             SettingError: for an unknown key or a value that cannot be.
         """
-        keys = cls.keys()
+        keys = cls.config_keys()
         for key in values:
             if key not in keys:
                 raise SettingError(str(key), f"is no setting{cls.OWNER and f' of {cls.OWNER}'}{nearest(key, keys)}")
@@ -142,7 +142,7 @@ class Settings(BaseModel):
         """Defaults by config key, as a user would write them."""
         return {
             key: plain(cls.model_fields[field].get_default(call_default_factory=True))
-            for key, field in cls.keys().items()
+            for key, field in cls.config_keys().items()
         }
 
     def replace(self, **changes: Any) -> Self:
@@ -186,9 +186,11 @@ class Settings(BaseModel):
             )
         if field not in cls.model_fields:
             return SettingError(cls.__name__, str(cause or first["msg"]))
-        return SettingError(
-            cls.key_of(field), f"must be {expected(cls.model_fields[field])}, got {values.get(field)!r}"
-        )
+        value = values.get(field)
+        annotation, _ = _without_none(cls.model_fields[field].annotation)
+        names = get_args(annotation) if get_origin(annotation) is Literal else ()
+        hint = nearest(value, map(str, names), list_at_most=0)
+        return SettingError(cls.key_of(field), f"must be {expected(cls.model_fields[field])}, got {value!r}{hint}")
 
 
 def plain(value: Any) -> Any:
@@ -238,7 +240,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) not in (Union, types.UnionType):
         return annotation, False
     others = [part for part in get_args(annotation) if part is not type(None)]
-    return (others[0] if len(others) == 1 else annotation), True
+    return (others[0] if len(others) == 1 else annotation), type(None) in get_args(annotation)
 
 
 def _nested(annotation: Any) -> type[Settings] | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from env_wrappers.cleanup import Cleanup
-from env_wrappers.cleanup.colours import AGENT, BEAM
+from env_wrappers.cleanup.colors import AGENT, BEAM
 
 #: Maps in these tests are rows apart by a blank. A dot is floor, a digit an agent, a letter from ``a`` on an agent
 #: that stands on waste (``a`` is agent 0), ``A`` an apple on a place where apples grow; the rest is as in the config.
@@ -23,7 +23,7 @@ ACTIONS = {
     "(": "turn_left",
     "*": "clean",
 }
-COLOURS = {
+COLORS = {
     ".": (0, 0, 0),
     "@": (180, 180, 180),
     "A": (0, 255, 0),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cleanup_scenes import (
-    COLOURS,
+    COLORS,
     DOWN,
     LEFT,
     QUIET,
@@ -157,7 +157,7 @@ def test_seeds() -> None:
 
 def painted(text: str) -> np.ndarray:
     """A picture as agents see it."""
-    return np.array([[COLOURS[symbol] for symbol in row] for row in text.split()], np.uint8)
+    return np.array([[COLORS[symbol] for symbol in row] for row in text.split()], np.uint8)
 
 
 def test_pictures_of_7x7() -> None:
@@ -201,7 +201,7 @@ def test_the_view_turns_with_the_agent(facing: int, seen: str) -> None:
     np.testing.assert_array_equal(env.state(), painted("@HR R0A 1.@"))
 
 
-def test_colours_of_many_agents() -> None:
+def test_colors_of_many_agents() -> None:
     """Those of the first nine; then they repeat."""
     env = Cleanup(["P" * 10], num_agents=10)
     env.reset(seed=0)
@@ -215,20 +215,20 @@ def test_planes_show_what_rgb_shows(name: str, agents: int, view: int, state: tu
     """Every cell is in at most one plane, and painting the planes gives the RGB picture."""
     more: dict[str, Any] = {"threshold_depletion": 0.9, "apple_respawn_probability": 0.3}
     rgb, planes = Cleanup(name, agents, **more), Cleanup(name, agents, observation="planes", **more)
-    colours = np.array([COLOURS[symbol] for symbol in "@AHRR*" + "012345678"[:agents]])
+    colors = np.array([COLORS[symbol] for symbol in "@AHRR*" + "012345678"[:agents]])
     rng = np.random.default_rng(0)
-    seen = np.zeros(len(colours), bool)
+    seen = np.zeros(len(colors), bool)
     observations = [env.reset(seed=4)[0] for env in (rgb, planes)]
     for _ in range(25):
         for agent in rgb.possible_agents:
             picture, stack = (o[agent] for o in observations)
             assert (picture.shape, stack.shape) == ((view, view, 3), (view, view, 6 + agents))
             pairs = [(picture, stack), (rgb.state(), planes.state())]
-            for colour, onehot in pairs:
+            for color, onehot in pairs:
                 assert onehot.dtype == np.uint8
                 assert set(np.unique(onehot)) <= {0, 255}
                 assert (np.count_nonzero(onehot, axis=-1) <= 1).all()
-                np.testing.assert_array_equal((onehot // 255) @ colours, colour)
+                np.testing.assert_array_equal((onehot // 255) @ colors, color)
                 seen |= onehot.any((0, 1))
         actions = {a: int(rng.integers(len(rgb.action_names))) for a in rgb.possible_agents}
         observations = [env.step(actions)[0] for env in (rgb, planes)]

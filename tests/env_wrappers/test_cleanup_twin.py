@@ -155,7 +155,7 @@ def _apples(grid: list[list[str]]) -> list[tuple[int, int]]:
 # -- the same play for ever -------------------------------------------------------------------------------
 
 #: Sum of all rewards, and the first digits of SHA-256 of every pixel that agents and designer see. Whoever changes
-#: rules, colours or random numbers on purpose puts the new values here, and says so in the changelog.
+#: rules, colors or random numbers on purpose puts the new values here, and says so in the changelog.
 GOLDEN = {
     "7x7": (10.0, "5d83364faca7ab8d032761db"),
     "10x10": (21.0, "5180d7ab8d9c809633fc04d9"),
