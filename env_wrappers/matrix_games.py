@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -24,6 +24,7 @@ _ROW: dict[GameName, tuple[tuple[float, float], tuple[float, float]]] = {
     "chicken": ((3.0, 1.0), (4.0, 0.0)),
     "stag_hunt": ((4.0, 0.0), (3.0, 1.0)),
 }
+GAMES: tuple[GameName, ...] = get_args(GameName)
 # What a player sees: nothing yet, or what both did last (own action first).
 _NUM_OBSERVATIONS = 5
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Annotated
 
-from pydantic import Strict
+from pydantic import Field, Strict
 
 from rllib_metagrad.settings import SettingError
 
 #: A name, one string of several lines, or rows.
-TextMap = str | Annotated[tuple[str, ...], Strict(False)]
+TextMap = str | Annotated[tuple[str, ...], Strict(False), Field(min_length=1)]
 
 
 def rows_of(text: str | tuple[str, ...], symbols: str, legend: str) -> tuple[str, ...]:

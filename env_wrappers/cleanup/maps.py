@@ -113,7 +113,7 @@ def read_map(value: str | tuple[str, ...]) -> tuple[str, ...]:
     """
     if isinstance(value, str) and value in MAPS:
         return MAPS[value][0]
-    if not value or (isinstance(value, str) and "\n" not in value):
+    if isinstance(value, str) and "\n" not in value:
         raise SettingError("map", f"must be {_EXPECTED}, got {value!r}{nearest(value, MAPS, list_at_most=0)}")
     rows = rows_of(value, SYMBOLS, "@ wall, H waste, R river, S stream, B apples, P start and space")
     if not any("P" in row for row in rows):

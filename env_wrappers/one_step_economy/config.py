@@ -46,8 +46,8 @@ class OneStepEconomyConfig(EnvConfig):
     num_labor_hours: int = setting(100, "the longest that an agent can work", ge=1)
     agent_reward_type: AgentReward = setting(
         "coin_minus_labor_cost",
-        "utility: coin - labor_cost * hours ** labor_exponent; or (coin ** (1 - eta) - 1) / (1 - eta) - labor_cost * "
-        "hours",
+        "utility: `coin - labor_cost * hours ** labor_exponent`; or `(coin ** (1 - eta) - 1) / (1 - eta) - "
+        "labor_cost * hours`",
     )
     isoelastic_eta: float = setting(0.23, "eta", ge=0, lt=1)
     labor_exponent: float = setting(3.5, "of hours worked", gt=1)

@@ -78,7 +78,7 @@ def scene(text: str, facing: int = UP, seed: int = 0, **config: Any) -> Cleanup:
     own = ["".join("H" if s.islower() else " " if s.isdigit() else s for s in row) for row in blank]
     width = len(rows[0])
     starts = ["P" + "@" * (width - 1)] * len(agents)
-    env = Cleanup([*own, "@" * width, *starts], num_agents=len(agents), **{"rotation": True, **QUIET, **config})
+    env = Cleanup(map=[*own, "@" * width, *starts], num_agents=len(agents), **{"rotation": True, **QUIET, **config})
     env.reset(seed=seed)
     env.world.grid[: len(rows)] = ground_of(text)
     env.world.positions, env.world.facings = agents, [facing] * len(agents)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
 
-from env_wrappers.cleanup import Cleanup
-from env_wrappers.gather_trade_build.foundation import FoundationEnv
+from env_wrappers.cleanup.config import CleanupConfig
+from env_wrappers.config import EnvConfig
+from env_wrappers.escape_room import EscapeRoomConfig
+from env_wrappers.gather_trade_build.config import GatherTradeBuildConfig
+from env_wrappers.gather_trade_build.foundation.config import FoundationConfig
 from env_wrappers.gather_trade_build.foundation.package import INSTALL
-from env_wrappers.gather_trade_build.twin import GatherTradeBuild
-from env_wrappers.one_step_economy import OneStepEconomy
+from env_wrappers.gather_trade_build.twin.config import TwinConfig
+from env_wrappers.matrix_games import MatrixGameConfig
+from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 from rllib_metagrad.algorithms import ALGORITHMS, get_config_class
+from rllib_metagrad.settings.base import expected, plain
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -34,21 +38,38 @@ def test_no_page_names_a_config_key_that_is_not_there() -> None:
                 assert word in keys or word.endswith("_incentives"), word
 
 
-@pytest.mark.parametrize(
-    ("page", "backends"),
-    [
-        ("cleanup", [Cleanup]),
-        ("gather_trade_build", [FoundationEnv, GatherTradeBuild]),
-        ("one_step_economy", [OneStepEconomy]),
-    ],
-)
-def test_environment_pages_have_a_row_for_every_key(page: str, backends: list[type[Any]]) -> None:
-    """And none for a key that there is not, in the table of the section Configuration."""
-    section = (DOCS / f"{page}.md").read_text().split("\n## Configuration\n")[1].split("\n#")[0]
-    rows = [line.split("|")[1].strip(" `") for line in section.splitlines() if line.startswith("| `")]
-    keys = {key for environment in backends for key in inspect.signature(environment).parameters}
-    assert sorted(set(rows) - {"backend"}) == sorted(keys)
-    assert len(rows) == len(set(rows))
+RECORDS: list[type[EnvConfig]] = [
+    CleanupConfig,
+    EscapeRoomConfig,
+    GatherTradeBuildConfig,
+    MatrixGameConfig,
+    OneStepEconomyConfig,
+]
+
+
+def table_of(record: type[EnvConfig]) -> str:
+    """The rows of a page's section Configuration: key, default, what it may be, meaning."""
+    rows = ["| key | default | what it may be | meaning |", "|---|---|---|---|"]
+    for name, field in record.model_fields.items():
+        default = yaml.safe_dump(plain(field.default), default_flow_style=True).split("\n")[0].strip("'")
+        rows.append(f"| `{name}` | {default} | {expected(field)} | {field.description} |")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.NAME)
+def test_environment_pages_hold_the_table_of_their_record(record: type[EnvConfig]) -> None:
+    """Keys, defaults, bounds and help are written in the record; after a change, put this text between the markers."""
+    name = record.NAME
+    page = (DOCS / f"{name}.md").read_text()
+    section = page.split("\n## Configuration\n")[1].split("\n## ")[0]
+    held = section.split(f"<!-- begin settings {name} -->\n")[1].split(f"\n<!-- end settings {name} -->")[0]
+    assert held == table_of(record)
+
+
+def test_both_backends_of_gather_trade_build_have_the_same_keys() -> None:
+    for backend in (TwinConfig, FoundationConfig):
+        assert list(backend.model_fields) == list(GatherTradeBuildConfig.model_fields)
+        assert backend.defaults() == GatherTradeBuildConfig.defaults()
 
 
 def test_ai_economist_is_installed_alike_everywhere() -> None:

@@ -189,7 +189,7 @@ def _layout(foundation: Any, name: Any) -> dict[str, Any]:
     if isinstance(name, str) and f"{name}.txt" in files:
         name = f"{name}.txt"
     if name not in files:
-        raise SettingError("map", f"must be one of the package's, got {name!r}{nearest(name, files)}")
+        raise SettingError("map", f"must be the name of a map, got {name!r}{nearest(name, files)}")
     return {"env_layout_file": name, "world_size": list(map_size(foundation, name))}
 
 

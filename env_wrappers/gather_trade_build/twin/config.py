@@ -127,6 +127,7 @@ class TwinConfig(GatherTradeBuildConfig):
             raise SettingError("map", f"has no room for {self.num_agents} agents; it needs more cells without water")
         if self.settings.fixed_four_skill_and_loc and self.build.skill_dist != "pareto":
             raise SettingError("fixed_four_skill_and_loc", "needs component Build with skill_dist: pareto")
+        _ = self.corners  # now, so that a map without room in the corners is an error of the configuration
         self._complete_taxes()
         return self
 

@@ -54,8 +54,6 @@ def read_map(value: str | tuple[str, ...]) -> tuple[str, ...]:
     """
     if isinstance(value, str) and "\n" not in value:
         return _named(value)
-    if not value:
-        raise SettingError("map", f"must be the name of a map or rows of text, got {value!r}")
     rows = rows_of(value, SYMBOLS, "W wood, S stone, @ water and space")
     if not rows[0]:
         raise SettingError("map", "has no columns")
@@ -71,7 +69,7 @@ def _named(name: str) -> tuple[str, ...]:
     if folder is None or file not in known:
         hint = "; other maps come with ai-economist, which is not installed" if folder is None else ""
         hint = nearest(name, known) + hint
-        raise SettingError("map", f"must be the name of a map or rows of text, got {name!r}{hint}")
+        raise SettingError("map", f"must be the name of a map, got {name!r}{hint}")
     # As the original reads it: what is no W, S or @ is free, a line break too.
     rows = [row for row in (folder / file).read_text().split(";") if row.strip("\n")]
     columns = max(len(row) for row in rows)
