@@ -82,7 +82,7 @@ def _find(id: str) -> tuple[ModuleType, Callable[..., Any]]:
 
 
 def _parameters(module: ModuleType, factory: Callable[..., Any]) -> set[str] | None:
-    """Names of the arguments, or None where they cannot be told.
+    """Names of the arguments, or None where they are unknown.
 
     PettingZoo's ``parallel_env`` and ``env`` are often closures that hand everything to ``raw_env``.
     """

@@ -72,7 +72,7 @@ class Cleanup(IncentiveEnv):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
-        """A new episode; a seed starts the generator anew, None goes on with it."""
+        """A new episode; a seed restarts the generator, None continues with it."""
         if seed is not None:
             self.world.rng = SplitMix64(seed)
         self.world.reset()

@@ -28,7 +28,7 @@ class Outcome:
         coin: ``[..., N]`` after taxes and equal shares of what was paid.
         utility: ``[..., N]``.
         welfare: ``[...]`` social welfare, the designer's objective.
-        productivity, equality: ``[...]`` all coin; 1 less the normalised Gini index of coin.
+        productivity, equality: ``[...]`` all coin; 1 less the normalized Gini index of coin.
     """
 
     hours: np.ndarray
@@ -93,7 +93,7 @@ def search_optimum(economy: OneStepEconomyConfig, seed: int = 0, restarts: int =
     Args:
         economy: which.
         seed: of the search.
-        restarts: how often to begin anew; the best end counts.
+        restarts: how often to begin again; the best end counts.
         rounds: of 64 tries each, of one restart.
     """
     rng, k = np.random.default_rng(seed), len(economy.cutoffs)

@@ -45,7 +45,7 @@ def utility(economy: OneStepEconomyConfig, coin: np.ndarray, hours: np.ndarray) 
 
 
 def equality(coin: np.ndarray) -> np.ndarray:
-    """``[...]`` 1 less the normalised Gini index, as the package estimates it (for 30 agents and more otherwise)."""
+    """``[...]`` 1 less the normalized Gini index, as the package estimates it (for 30 agents and more otherwise)."""
     n, total = coin.shape[-1], coin.sum(-1)
     if n <= _EXACT_GINI:
         gaps = np.abs(coin[..., :, None] - coin[..., None, :]).sum((-2, -1))

@@ -126,8 +126,9 @@ class FoundationConfig(GatherTradeBuildConfig):
         if self.for_networks and scenario == COVID:
             raise SettingError("observations", f"must not be network in scenario {COVID}; leave observations out")
         self._derive(tax=self._taxed[1])
+        arguments = self.arguments
         for key in NETWORK_NEEDS:
-            if self.for_networks and not self.arguments.get(key, True):
+            if self.for_networks and not arguments.get(key, True):
                 raise SettingError("observations", f"must not be network without scenario_config.{key}; leave it out")
         return self
 

@@ -326,7 +326,7 @@ class FoundationEnv(IncentiveEnv):
         return self._planner_reward
 
     def social_metrics(self) -> dict[str, float]:
-        """Productivity (all coin, escrow included), equality (1 - normalised Gini index), and their product welfare."""
+        """Productivity (all coin, escrow included), equality (1 - normalized Gini index), and their product welfare."""
         coin = self._coin()
         productivity = float(self._measures.get_productivity(coin))
         equality = float(self._measures.get_equality(coin))

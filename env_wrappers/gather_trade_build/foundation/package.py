@@ -134,7 +134,7 @@ def refusal(error: BaseException, printed: str) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     # A KeyError's own text is the repr of its argument.
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    # A code that is refused is told on stdout, and then the package exits.
+    # The package prints on stdout that a code is refused, and then the package exits.
     text = (
         printed
         if isinstance(error, SystemExit) and printed

@@ -1,7 +1,7 @@
 """Who sets the tax rates, and the component for rates that come from outside.
 
 1.7.1 knows rates that its planner picks from a list, the US federal ones of 2018, those of Saez' formula, and a fixed
-schedule (redistribution.py:165). The fixed schedule becomes continuous rates from outside by writing it anew at the
+schedule (redistribution.py:165). The fixed schedule becomes continuous rates from outside by overwriting it at the
 start of each tax period.
 """
 

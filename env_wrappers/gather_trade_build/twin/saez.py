@@ -15,7 +15,7 @@ def write_rates(rules: Rules, game: Game, playing: np.ndarray, elasticity: float
     """Writes the formula's rates to ``game.wanted`` of all copies whose next step sets rates by it.
 
     Args:
-        rules, game: of the batch; ``elasticity`` of ``game`` is estimated anew.
+        rules, game: of the batch; ``elasticity`` of ``game`` is updated.
         playing: ``[B]`` bool, copies whose episode is not over.
         elasticity: to use instead of the estimate, or None.
         weights: of the formula.
