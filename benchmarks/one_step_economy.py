@@ -22,7 +22,7 @@ import common
 import numpy as np
 
 from env_wrappers.one_step_economy import optimum, saez
-from env_wrappers.one_step_economy.config import Economy, make_economy
+from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 from rllib_metagrad import metrics
 from rllib_metagrad.evaluation import evaluate
 from rllib_metagrad.statistics import estimate
@@ -31,7 +31,7 @@ BASELINES = ("saez", "us_federal", "free_market")
 SIZES = (4, 10, 20, 40)
 
 
-def known(economy: Economy) -> tuple[float, float]:
+def known(economy: OneStepEconomyConfig) -> tuple[float, float]:
     """Answered welfare of the searched optimum and of Saez' rates."""
     both = optimum.search_optimum(economy), saez.saez_optimum(economy)
     best, of_saez = (float(optimum.response(economy, rates).welfare) for rates in both)
@@ -52,7 +52,7 @@ def trained(name: str, seed: int, **overrides: Any) -> tuple[np.ndarray, float, 
     return np.array(list(found[metrics.OFFERED.key[0]].values())), found[metrics.RETURN], seconds
 
 
-def runs(economy: Economy, name: str, seeds: range, **overrides: Any) -> dict[str, Any]:
+def runs(economy: OneStepEconomyConfig, name: str, seeds: range, **overrides: Any) -> dict[str, Any]:
     """All seeds of a shipped config: welfare in both ways, rates, CPU seconds."""
     rates, answered, learned, seconds = [], [], [], []
     for seed in seeds:
@@ -78,11 +78,11 @@ def main() -> None:
     parser.add_argument("--analysis", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     if arguments.analysis:
-        welfare = {n: known(make_economy(num_agents=n)) for n in SIZES}
+        welfare = {n: known(OneStepEconomyConfig(num_agents=n)) for n in SIZES}
         common.finish({f"saez_to_optimum_{n}_agents": round(b / a, 4) for n, (a, b) in welfare.items()})
         return
     common.start_ray()
-    economy = make_economy()
+    economy = OneStepEconomyConfig()
     best, of_saez = known(economy)
     report: dict[str, Any] = {"optimum_welfare": round(best, 2), "saez_welfare": round(of_saez, 2)}
     overrides = {} if arguments.direct_coeff is None else {"designer_direct_coeff": arguments.direct_coeff}

@@ -19,7 +19,7 @@ def compiled(function: F, **options: Any) -> F:
     """Compiles a function over arrays at its first call.
 
     The machine code is kept beside the source or in the user's cache folder. Where neither can be written (a
-    read-only container), it is compiled anew in every process. Numba looks at the file of ``function`` only: after a
+    read-only container), it is compiled again in every process. Numba looks at the file of ``function`` only: after a
     change of what it calls in another file, delete ``__pycache__/*.nb?`` beside it.
 
     Args:

@@ -12,47 +12,53 @@ lever just enough nets ``10(n - m) - 2m``.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, get_args
 
 import gymnasium as gym
 import numpy as np
+from pydantic import model_validator
 
+from env_wrappers.config import EnvConfig, RenderMode, configured
 from env_wrappers.incentive_env import IncentiveEnv
 from env_wrappers.pictures import draw_escape_room
-from env_wrappers.simultaneous import SimultaneousVectorEnv, check_render_mode, whole_number
+from env_wrappers.simultaneous import SimultaneousVectorEnv
+from rllib_metagrad.settings import SettingError, setting
 
 LEVER, START, DOOR = 0, 1, 2
 NAMES = ("lever", "start", "door")
 
 
-def check_config(n: Any, m: Any, max_steps: Any) -> tuple[int, int, int]:
-    """The three numbers.
+class EscapeRoomConfig(EnvConfig):
+    """Keys of ER(n, m)."""
 
-    Raises:
-        ValueError: for impossible games.
-    """
-    n = whole_number("escape_room", "n", n, 2)
-    m = whole_number("escape_room", "m", m, 1)
-    if m >= n:
-        raise ValueError(
-            f"escape_room: m must be between 1 and n - 1 = {n - 1} (somebody must be free to leave), got {m}"
-        )
-    return n, m, whole_number("escape_room", "max_steps", max_steps, 1)
+    NAME = "escape_room"
+
+    n: int = setting(5, "number of agents", ge=2)
+    m: int = setting(2, "how many must pull the lever, at most n - 1", ge=1)
+    max_steps: int = setting(5, "steps after which an episode is cut", ge=1)
+    render_mode: RenderMode | None = setting(None, "`human` (a line of text a step) or `rgb_array`")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.m >= self.n:
+            raise SettingError(
+                "m", f"must be between 1 and n - 1 = {self.n - 1} (somebody must be free to leave), got {self.m}"
+            )
+        return self
+
+    @property
+    def agent_names(self) -> tuple[str, ...]:
+        """agent_0, agent_1, ..."""
+        return tuple(f"agent_{i}" for i in range(self.n))
 
 
-def agent_names(n: int) -> tuple[str, ...]:
-    """agent_0, agent_1, ..."""
-    return tuple(f"agent_{i}" for i in range(n))
-
-
+@configured(EscapeRoomConfig)
 class EscapeRoom(IncentiveEnv):
     """ER(n, m) as a PettingZoo ParallelEnv.
 
     Args:
-        n: number of agents, >= 2.
-        m: how many must pull the lever, 1 <= m < n.
-        max_steps: after which an episode is cut.
-        render_mode: None, ``human`` (a line of text a step) or ``rgb_array``.
+        config: None for the defaults.
+        keys: fields of :class:`EscapeRoomConfig`, to set or change some.
 
     Raises:
         ValueError: for impossible values.
@@ -60,18 +66,18 @@ class EscapeRoom(IncentiveEnv):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "escape_room_v0",
-        "render_modes": ["human", "rgb_array"],
+        "render_modes": list(get_args(RenderMode)),
         "render_fps": 2,
         "is_parallelizable": True,
     }
 
-    def __init__(self, n: int = 5, m: int = 2, max_steps: int = 5, render_mode: str | None = None) -> None:
-        self.n, self.m, self._max_steps = check_config(n, m, max_steps)
-        check_render_mode("escape_room", render_mode, self.metadata["render_modes"])
-        self.max_episode_steps = self._max_steps
-        n = self.n
-        self.render_mode = render_mode
-        self.possible_agents = list(agent_names(n))
+    def __init__(self, config: EscapeRoomConfig | None = None, **keys: Any) -> None:
+        self.config = config = EscapeRoomConfig.of(config, keys)
+        n = self.n = config.n
+        self.m = config.m
+        self.max_episode_steps = config.max_steps
+        self.render_mode = config.render_mode
+        self.possible_agents = list(config.agent_names)
         self.agents: list[str] = []
         self.num_action_types, self.action_type_names = 3, NAMES
         self.state_space = gym.spaces.Box(0.0, 1.0, (3 * n,), np.float32)
@@ -123,7 +129,7 @@ class EscapeRoom(IncentiveEnv):
         self._positions = targets
         self._t += 1
         left = self._open and DOOR in targets
-        cut = not left and self._t >= self._max_steps
+        cut = not left and self._t >= self.config.max_steps
         self._actions = dict(zip(self.possible_agents, targets, strict=True))
         self._reward = sum(rewards.values())
         observations = self._observations()
@@ -173,6 +179,7 @@ class EscapeRoom(IncentiveEnv):
         """Nothing to release."""
 
 
+@configured(EscapeRoomConfig)
 class VectorEscapeRoom(SimultaneousVectorEnv):
     """B games of ER(n, m), identical to :class:`EscapeRoom` step for step.
 
@@ -181,38 +188,32 @@ class VectorEscapeRoom(SimultaneousVectorEnv):
 
     Args:
         num_envs: B, >= 1.
-        n, m, max_steps, render_mode: as for :class:`EscapeRoom`.
+        config: None for the defaults.
         autoreset: see :class:`VectorIncentiveEnv`.
+        keys: fields of :class:`EscapeRoomConfig`, to set or change some.
 
     Raises:
         ValueError: for impossible values.
     """
 
     def __init__(
-        self,
-        num_envs: int,
-        n: int = 5,
-        m: int = 2,
-        max_steps: int = 5,
-        render_mode: str | None = None,
-        autoreset: bool = False,
+        self, num_envs: int, config: EscapeRoomConfig | None = None, autoreset: bool = False, **keys: Any
     ) -> None:
         from env_wrappers import escape_room_kernel
 
-        n, m, max_steps = check_config(n, m, max_steps)
-        check_render_mode("escape_room", render_mode, EscapeRoom.metadata["render_modes"])
+        self.config = config = EscapeRoomConfig.of(config, keys)
         super().__init__(
-            "escape_room",
+            config.NAME,
             num_envs,
-            agent_names(n),
-            observation_size=3 * n,
-            state_size=3 * n,
+            config.agent_names,
+            observation_size=3 * config.n,
+            state_size=3 * config.n,
             action_names=NAMES,
-            max_steps=max_steps,
-            start=np.full(n, START),
+            max_steps=config.max_steps,
+            start=np.full(config.n, START),
             autoreset=autoreset,
         )
-        self.m = m
+        self.m = config.m
         self._play_kernel, self._observe_kernel = escape_room_kernel.play, escape_room_kernel.observe
 
     def _play(self, targets: np.ndarray, playing: np.ndarray, ended: np.ndarray) -> None:

@@ -2,69 +2,70 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
+from pydantic import Strict
 
+from env_wrappers.config import EnvConfig, configured
 from env_wrappers.incentive_env import IncentiveEnv
-from env_wrappers.pettingzoo_env import nearest
-from env_wrappers.simultaneous import SimultaneousVectorEnv, check_render_mode, whole_number
+from env_wrappers.simultaneous import SimultaneousVectorEnv
+from rllib_metagrad.settings import setting
+from rllib_metagrad.settings.base import Expected
 
 NAMES = ("cooperate", "defect")
 AGENTS = ("player_0", "player_1")
+GameName = Literal["prisoners_dilemma", "chicken", "stag_hunt"]
 # Row player's payoffs [own action, other's action]; all three games are symmetric.
-_ROW = {
+_ROW: dict[GameName, tuple[tuple[float, float], tuple[float, float]]] = {
     "prisoners_dilemma": ((3.0, 0.0), (4.0, 1.0)),
     "chicken": ((3.0, 1.0), (4.0, 0.0)),
     "stag_hunt": ((4.0, 0.0), (3.0, 1.0)),
 }
-GAMES = tuple(_ROW)
+GAMES: tuple[GameName, ...] = get_args(GameName)
 # What a player sees: nothing yet, or what both did last (own action first).
 _NUM_OBSERVATIONS = 5
 
 
-def payoff_table(game: str, payoffs: Any = None) -> np.ndarray:
-    """Payoffs ``[2, 2, 2]``: first player's action, second player's action, player.
-
-    Raises:
-        ValueError: for an unknown game, or payoffs of another shape.
-    """
-    if payoffs is not None:
-        try:
-            table = np.asarray(payoffs, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got {payoffs!r}") from error
-        if table.shape != (2, 2, 2) or not np.isfinite(table).all():
-            raise ValueError(f"matrix_game: payoffs must be 2 x 2 x 2 finite numbers, got shape {table.shape}")
-        return table
-    if not isinstance(game, str) or game not in _ROW:
-        raise ValueError(f"matrix_game: unknown game {game!r}{nearest(game, GAMES)}")
-    row = np.array(_ROW[game])
-    return np.stack([row, row.T], axis=-1)
+_Two = Annotated[tuple[float, float], Strict(False)]
+_Matrix = Annotated[tuple[_Two, _Two], Strict(False)]
+Payoffs = Annotated[tuple[_Matrix, _Matrix], Strict(False), Expected("2 x 2 x 2 finite numbers")]
 
 
-def check_config(num_rounds: Any, memory: Any, render_mode: Any) -> int:
-    """The number of rounds.
+class MatrixGameConfig(EnvConfig):
+    """Keys of the matrix games."""
 
-    Raises:
-        ValueError: for impossible values.
-    """
-    if not isinstance(memory, bool):
-        raise ValueError(f"matrix_game: memory must be true or false, got {memory!r}")
-    check_render_mode("matrix_game", render_mode, MatrixGame.metadata["render_modes"])
-    return whole_number("matrix_game", "num_rounds", num_rounds, 1)
+    NAME = "matrix_game"
+
+    game: GameName = setting("prisoners_dilemma", "which payoffs")
+    num_rounds: int = setting(1, "rounds of an episode", ge=1)
+    memory: bool = setting(False, "players see both actions of the last round; otherwise always the same")
+    payoffs: Payoffs | None = setting(
+        None, "`[first player's action][second player's action][player]`, instead of the game's"
+    )
+    render_mode: Literal["human"] | None = setting(None, "`human` (a line of text a round)")
+
+    @cached_property
+    def table(self) -> np.ndarray:
+        """Payoffs ``[2, 2, 2]``: first player's action, second player's action, player."""
+        if self.payoffs is not None:
+            return np.array(self.payoffs, np.float64)
+        row = np.array(_ROW[self.game])
+        return np.stack([row, row.T], axis=-1)
 
 
+@configured(MatrixGameConfig)
 class MatrixGame(IncentiveEnv):
     """A 2 x 2 game as a PettingZoo ParallelEnv.
 
     Args:
-        game: ``prisoners_dilemma``, ``chicken`` or ``stag_hunt``.
-        num_rounds: rounds of an episode.
-        memory: players see both actions of the last round; otherwise always the same.
-        payoffs: ``[2, 2, 2]``, instead of the game's.
-        render_mode: None or ``human``.
+        config: None for the defaults.
+        keys: fields of :class:`MatrixGameConfig`, to set or change some.
+
+    Raises:
+        ValueError: for impossible values.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -73,17 +74,10 @@ class MatrixGame(IncentiveEnv):
         "is_parallelizable": True,
     }
 
-    def __init__(
-        self,
-        game: str = "prisoners_dilemma",
-        num_rounds: int = 1,
-        memory: bool = False,
-        payoffs: Any = None,
-        render_mode: str | None = None,
-    ) -> None:
-        self._num_rounds = check_config(num_rounds, memory, render_mode)
-        self.payoffs = payoff_table(game, payoffs)
-        self.max_episode_steps, self.memory, self.render_mode = self._num_rounds, memory, render_mode
+    def __init__(self, config: MatrixGameConfig | None = None, **keys: Any) -> None:
+        self.config = config = MatrixGameConfig.of(config, keys)
+        self.payoffs, self.memory = config.table, config.memory
+        self.max_episode_steps, self.render_mode = config.num_rounds, config.render_mode
         self.possible_agents = list(AGENTS)
         self.agents: list[str] = []
         self.num_action_types, self.action_type_names = 2, NAMES
@@ -126,7 +120,7 @@ class MatrixGame(IncentiveEnv):
         rewards = {a: float(self.payoffs[first, second, i]) for i, a in enumerate(AGENTS)}
         self._reward = sum(rewards.values())
         # A repeated game ends with its last round: nothing is to come.
-        over = self._t >= self._num_rounds
+        over = self._t >= self.config.num_rounds
         if over:
             self.agents = []
         if self.render_mode == "human":
@@ -171,45 +165,39 @@ class MatrixGame(IncentiveEnv):
         """Nothing to release."""
 
 
+@configured(MatrixGameConfig)
 class VectorMatrixGame(SimultaneousVectorEnv):
     """B matrix games, identical to :class:`MatrixGame` step for step.
 
     Args:
         num_envs: B, >= 1.
-        game, num_rounds, memory, payoffs, render_mode: as for :class:`MatrixGame`.
+        config: None for the defaults.
         autoreset: see :class:`VectorIncentiveEnv`.
+        keys: fields of :class:`MatrixGameConfig`, to set or change some.
 
     Raises:
         ValueError: for impossible values.
     """
 
     def __init__(
-        self,
-        num_envs: int,
-        game: str = "prisoners_dilemma",
-        num_rounds: int = 1,
-        memory: bool = False,
-        payoffs: Any = None,
-        render_mode: str | None = None,
-        autoreset: bool = False,
+        self, num_envs: int, config: MatrixGameConfig | None = None, autoreset: bool = False, **keys: Any
     ) -> None:
-        num_rounds = check_config(num_rounds, memory, render_mode)
-        table = payoff_table(game, payoffs)
+        self.config = config = MatrixGameConfig.of(config, keys)
         super().__init__(
-            "matrix_game",
+            config.NAME,
             num_envs,
             AGENTS,
             observation_size=_NUM_OBSERVATIONS,
             state_size=_NUM_OBSERVATIONS,
             action_names=NAMES,
-            max_steps=num_rounds,
+            max_steps=config.num_rounds,
             start=np.zeros(2, np.int64),
             autoreset=autoreset,
         )
-        self.memory = memory
-        self.payoffs = table.astype(np.float32)
+        self.memory = config.memory
+        self.payoffs = config.table.astype(np.float32)
         # Summed before rounding to float32, as the ParallelEnv does.
-        self._sums = table.sum(-1).astype(np.float32)
+        self._sums = config.table.sum(-1).astype(np.float32)
         self._onehot = np.eye(_NUM_OBSERVATIONS, dtype=np.float32)
 
     def _play(self, targets: np.ndarray, playing: np.ndarray, ended: np.ndarray) -> None:

@@ -34,7 +34,7 @@ class OneCopyEnv(IncentiveEnv):
         self.action_feature_size = vector.action_feature_size
         self.max_episode_steps = vector.max_episode_steps
         self.state_space = gym.spaces.Box(-np.inf, np.inf, vector.state_shape, vector.state_dtype)
-        self.render_mode = None
+        self.render_mode: str | None = None
         self.designer_output: np.ndarray | None = None
         self._acted: list[str] = []
 

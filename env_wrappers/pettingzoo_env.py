@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
@@ -13,14 +13,7 @@ from typing import Any
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.conversions import aec_to_parallel
 
-
-def nearest(name: Any, known: Iterable[str]) -> str:
-    """The end of an error message: the closest known name, else all of them, else nothing."""
-    known = sorted(known)
-    close = get_close_matches(str(name), known, n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+from rllib_metagrad.settings import nearest
 
 
 def make_pettingzoo(id: str = "", **kwargs: Any) -> ParallelEnv:
@@ -89,7 +82,7 @@ def _find(id: str) -> tuple[ModuleType, Callable[..., Any]]:
 
 
 def _parameters(module: ModuleType, factory: Callable[..., Any]) -> set[str] | None:
-    """Names of the arguments, or None where they cannot be told.
+    """Names of the arguments, or None where they are unknown.
 
     PettingZoo's ``parallel_env`` and ``env`` are often closures that hand everything to ``raw_env``.
     """

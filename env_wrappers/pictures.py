@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-# Okabe and Ito's colours, distinguishable with any kind of colour vision.
-AGENT_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
+# Okabe and Ito's colors, distinguishable with any kind of color vision.
+AGENT_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#666666")
 # Those too bright for white digits.
 _BRIGHT = ("#E69F00", "#56B4E9", "#F0E442")
 _WIDTH, _HEIGHT, _TOP, _BOTTOM = 480, 320, 56, 36
 
 
-def digit_colour(colour: str) -> str:
-    """Of digits that are to be read on one of AGENT_COLOURS."""
-    return "#222222" if colour in _BRIGHT else "#FFFFFF"
+def digit_color(color: str) -> str:
+    """Of digits that are to be read on one of AGENT_COLORS."""
+    return "#222222" if color in _BRIGHT else "#FFFFFF"
 
 
 def draw_escape_room(positions: Sequence[int], is_open: bool, t: int, reward: float, m: int) -> np.ndarray:
@@ -50,9 +50,9 @@ def draw_escape_room(positions: Sequence[int], is_open: bool, t: int, reward: fl
             x = left + third * (k % columns + 1) / (columns + 1)
             y = _TOP + radius + 14 + (k // columns) * (2 * radius + 10)
             box = (x - radius, y - radius, x + radius, y + radius)
-            colour = AGENT_COLOURS[agent % len(AGENT_COLOURS)]
-            draw.ellipse(box, fill=colour, outline="#222222")
-            draw.text((x, y), str(agent), fill=digit_colour(colour), font=small, anchor="mm")
+            color = AGENT_COLORS[agent % len(AGENT_COLORS)]
+            draw.ellipse(box, fill=color, outline="#222222")
+            draw.text((x, y), str(agent), fill=digit_color(color), font=small, anchor="mm")
     caption = f"step {t}    designer's reward {reward:+.0f}"
     draw.text((_WIDTH / 2, _HEIGHT - _BOTTOM / 2), caption, fill="#222222", font=small, anchor="mm")
     return np.asarray(image)

@@ -10,14 +10,16 @@ from pettingzoo import ParallelEnv
 
 from env_wrappers.centralized import CentralizedVectorEnv
 from env_wrappers.cleanup import Cleanup, VectorCleanup
+from env_wrappers.config import EnvConfig, unknown_key
 from env_wrappers.escape_room import EscapeRoom, VectorEscapeRoom
 from env_wrappers.gather_trade_build.foundation import FoundationEnv
 from env_wrappers.gather_trade_build.twin import GatherTradeBuild, VectorGatherTradeBuild
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.matrix_games import MatrixGame, VectorMatrixGame
 from env_wrappers.one_step_economy import OneStepEconomy, VectorOneStepEconomy
-from env_wrappers.pettingzoo_env import make_pettingzoo, nearest
+from env_wrappers.pettingzoo_env import make_pettingzoo
 from env_wrappers.vector import VectorIncentiveEnv
+from rllib_metagrad.settings import nearest
 
 EnvFactory = Callable[..., ParallelEnv]
 VectorFactory = Callable[..., VectorIncentiveEnv]
@@ -53,7 +55,8 @@ def register(name: str, factory: EnvFactory, vec_factory: VectorFactory | None =
 
     Args:
         name: for ``make``, ``make_vec`` and the config key ``env``.
-        factory: ``factory(**env_config) -> ParallelEnv``.
+        factory: ``factory(**env_config) -> ParallelEnv``; its keys are its arguments, or the fields of its record where
+            it is a class with :func:`~env_wrappers.config.configured`.
         vec_factory: ``vec_factory(num_envs, autoreset=..., **env_config)``, a native batched twin, if any.
     """
     _REGISTRY[name] = _native_or_loop(factory, vec_factory)
@@ -122,13 +125,18 @@ def _lookup(name: str, backend: Any) -> Factories:
 
 
 def _check_config(name: str, factory: EnvFactory, config: dict[str, Any]) -> None:
-    parameters = inspect.signature(factory).parameters
-    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        return
+    """Keys only; values are the environment's own business."""
+    record: type[EnvConfig] | None = getattr(factory, "CONFIG", None)
+    if record is not None:
+        known, needed = set(record.model_fields), set[str]()
+    else:
+        parameters = inspect.signature(factory).parameters
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return
+        known = set(parameters)
+        needed = {k for k, p in parameters.items() if p.default is p.empty and p.kind is not p.VAR_POSITIONAL}
     for key in config:
-        if key not in parameters:
-            raise ValueError(f"{name}: unknown env_config key {key!r}{nearest(key, [*parameters, 'backend'])}")
-    for key, parameter in parameters.items():
-        needed = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_POSITIONAL
-        if needed and key not in config:
-            raise ValueError(f"{name}: env_config needs {key!r}")
+        if key not in known:
+            raise unknown_key(name, key, {*known, "backend"})
+    for key in sorted(needed - set(config)):
+        raise ValueError(f"{name}: env_config needs {key!r}")

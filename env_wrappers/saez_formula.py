@@ -7,11 +7,13 @@ to the last bit: sums and products of matrices round by order.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 #: Incomes are counted in this many equal bins below the top bracket.
 BINS = 100
-WEIGHTS = ("inverse_income", "uniform")
+Weights = Literal["inverse_income", "uniform"]
 _TINY = 1e-9
 
 
@@ -33,7 +35,7 @@ def elasticity_of(incomes: np.ndarray, rates: np.ndarray) -> float:
 
 
 def bracket_rates(
-    incomes: np.ndarray, cutoffs: np.ndarray, sizes: np.ndarray, elasticity: float, weights: str
+    incomes: np.ndarray, cutoffs: np.ndarray, sizes: np.ndarray, elasticity: float, weights: Weights
 ) -> np.ndarray:
     """Marginal rates by bracket.
 
@@ -41,7 +43,7 @@ def bracket_rates(
         incomes: ``[K]`` observed.
         cutoffs, sizes: ``[brackets]`` lowest incomes of the brackets, from 0, and their widths.
         elasticity: of incomes.
-        weights: one of WEIGHTS, what a coin of an agent's is worth to society.
+        weights: what a coin of an agent's is worth to society.
 
     Returns:
         ``[brackets]`` means of the formula's rates over each bracket, not yet cut to what is allowed.
@@ -54,7 +56,7 @@ def bracket_rates(
     return np.append(np.diff(due, prepend=0.0) / sizes[:-1], by_bin[-1])
 
 
-def _bin_rates(incomes: np.ndarray, edges: np.ndarray, elasticity: float, weights: str) -> np.ndarray:
+def _bin_rates(incomes: np.ndarray, edges: np.ndarray, elasticity: float, weights: Weights) -> np.ndarray:
     """``[BINS + 1]`` marginal rates (1 - g) / (1 - g + a e): of the bins, and of what is above them.
 
     g is the mean weight of those who earn as much or more, against the mean of all; a says how thin incomes are from
@@ -75,12 +77,12 @@ def _bin_rates(incomes: np.ndarray, edges: np.ndarray, elasticity: float, weight
     return _interpolated((1.0 - g) / (1.0 - g + a * elasticity + _TINY))
 
 
-def _weight(incomes: np.ndarray, weights: str) -> np.ndarray:
+def _weight(incomes: np.ndarray, weights: Weights) -> np.ndarray:
     return np.ones_like(incomes) if weights == "uniform" else 1.0 / np.maximum(1, incomes)
 
 
 def _weights_from_here(
-    by_bin: np.ndarray, below: np.ndarray, above: np.ndarray, share: np.ndarray, weights: str
+    by_bin: np.ndarray, below: np.ndarray, above: np.ndarray, share: np.ndarray, weights: Weights
 ) -> np.ndarray:
     """``[BINS + 1]`` mean weight of incomes from the middle of each bin on, against the mean of all."""
     under = np.sum(_weight(np.maximum(below, 0), weights)) if len(below) else 0

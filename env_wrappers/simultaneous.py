@@ -4,32 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
-
-
-def whole_number(env: str, key: str, value: Any, least: int) -> int:
-    """A config value that counts something.
-
-    Raises:
-        ValueError: unless it is a whole number (Python's or NumPy's) of at least ``least``.
-    """
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise ValueError(f"{env}: {key} must be a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{env}: {key} must be at least {least}, got {value}")
-    return int(value)
-
-
-def check_render_mode(env: str, value: Any, modes: Sequence[str]) -> None:
-    """Raises a ValueError unless it is None or one of the modes."""
-    if value is not None and value not in modes:
-        raise ValueError(f"{env}: render_mode must be {' or '.join(modes)}, got {value!r}")
 
 
 class SimultaneousVectorEnv(VectorIncentiveEnv):

@@ -6,18 +6,20 @@ docs/cleanup.md.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import gymnasium as gym
 import numpy as np
 
-from env_wrappers.cleanup.config import CLEAN, RENDER_MODES, TYPE_NAMES, check_config
+from env_wrappers.cleanup.config import CLEAN, TYPE_NAMES, CleanupConfig
 from env_wrappers.cleanup.pictures import as_text, draw_cleanup
 from env_wrappers.cleanup.rng import SplitMix64
 from env_wrappers.cleanup.rules import World
+from env_wrappers.config import RenderMode, configured
 from env_wrappers.incentive_env import IncentiveEnv
 
 
+@configured(CleanupConfig)
 class Cleanup(IncentiveEnv):
     """The cleanup game.
 
@@ -26,25 +28,8 @@ class Cleanup(IncentiveEnv):
     incentive function sees one number of an agent's action: whether it was ``clean``.
 
     Args:
-        map: ``7x7``, ``10x10``, ``full``, or rows of text (a list, or one string of several lines).
-        num_agents: at most the map's start cells.
-        max_steps: after which an episode is cut; None: 50, and 1000 on ``full``.
-        view_size: an agent sees this many cells to each side; None: 7, and 4 on ``7x7``.
-        beam_width: of the cleaning beam, odd.
-        beam_length: of its middle ray.
-        rotation: whether agents can turn; None: only on ``full``.
-        left_right: whether agents can step sideways.
-        shuffled_spawns: whether start cells are drawn anew in each episode; None: only on ``full``.
-        random_orientation: whether agents start facing anywhere instead of up; None: only on ``full``.
-        threshold_depletion: waste density from which nothing grows; None: 0.4, and 0.6 on ``7x7``.
-        threshold_restoration: waste density up to which apples grow fastest; None: 0.
-        waste_spawn_probability: None: 0.5.
-        apple_respawn_probability: None: 0.3; 0.5 on ``7x7``; 0.05 on ``full``.
-        cleaning_penalty: what a ``clean`` action costs its agent.
-        clean_type: what the action type ``clean`` stands for, and so what a designer can pay for: ``fired`` (the
-            papers), every ``clean`` action; or ``removed``, those that took waste away.
-        observation: ``rgb``, or ``planes`` (one-hot, 0 or 255); both uint8 pictures.
-        render_mode: None, ``human`` (the map as text) or ``rgb_array``.
+        config: None for the defaults.
+        keys: fields of :class:`CleanupConfig`, to set or change some; docs/cleanup.md has their meaning.
 
     Raises:
         ValueError: for impossible values.
@@ -52,53 +37,14 @@ class Cleanup(IncentiveEnv):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "cleanup_v0",
-        "render_modes": list(RENDER_MODES),
+        "render_modes": list(get_args(RenderMode)),
         "render_fps": 5,
         "is_parallelizable": True,
     }
 
-    def __init__(
-        self,
-        map: str | list[str] | tuple[str, ...] = "7x7",
-        num_agents: int = 2,
-        max_steps: int | None = None,
-        view_size: int | None = None,
-        beam_width: int = 3,
-        beam_length: int = 5,
-        rotation: bool | None = None,
-        left_right: bool = True,
-        shuffled_spawns: bool | None = None,
-        random_orientation: bool | None = None,
-        threshold_depletion: float | None = None,
-        threshold_restoration: float | None = None,
-        waste_spawn_probability: float | None = None,
-        apple_respawn_probability: float | None = None,
-        cleaning_penalty: float = 0.0,
-        clean_type: str = "fired",
-        observation: str = "rgb",
-        render_mode: str | None = None,
-    ) -> None:
-        self.config = config = check_config(
-            map,
-            num_agents,
-            max_steps,
-            view_size,
-            beam_width,
-            beam_length,
-            rotation,
-            left_right,
-            shuffled_spawns,
-            random_orientation,
-            threshold_depletion,
-            threshold_restoration,
-            waste_spawn_probability,
-            apple_respawn_probability,
-            cleaning_penalty,
-            clean_type,
-            observation,
-            render_mode,
-        )
-        self.render_mode = render_mode
+    def __init__(self, config: CleanupConfig | None = None, **keys: Any) -> None:
+        self.config = config = CleanupConfig.of(config, keys)
+        self.render_mode = config.render_mode
         self.max_episode_steps = config.max_steps
         self.possible_agents = list(config.agent_names)
         self.agents: list[str] = []
@@ -126,7 +72,7 @@ class Cleanup(IncentiveEnv):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
-        """A new episode; a seed starts the generator anew, None goes on with it."""
+        """A new episode; a seed restarts the generator, None continues with it."""
         if seed is not None:
             self.world.rng = SplitMix64(seed)
         self.world.reset()

@@ -14,7 +14,7 @@ import numba.extending
 import numpy as np
 from numba.core import cgutils
 
-from env_wrappers.cleanup.colours import AGENT, APPLE, BEAM, FLOOR, OUTSIDE, RIVER, WALL, WASTE
+from env_wrappers.cleanup.colors import AGENT, APPLE, BEAM, FLOOR, OUTSIDE, RIVER, WALL, WASTE
 from env_wrappers.cleanup.config import CLEAN, LEFT, TURN_LEFT, TURN_RIGHT
 from env_wrappers.compiled import inlined, lean
 
@@ -398,7 +398,7 @@ def step(rules: Rules, game: Game, reports: Reports, actions: np.ndarray, autore
     Args:
         rules, game, reports: see there; game and reports are written.
         actions: ``[B, N]`` int64.
-        autoreset: whether copies whose episode is over start anew.
+        autoreset: whether copies whose episode is over are reset.
 
     Returns:
         False, with nothing changed, if an action is not one of those there are.
@@ -427,7 +427,7 @@ def step(rules: Rules, game: Game, reports: Reports, actions: np.ndarray, autore
 
 @lean
 def redraw(rules: Rules, game: Game, reports: Reports) -> None:
-    """Everything that follows from ``cells``, ``positions``, ``facings`` and ``beams``, anew."""
+    """Recomputes everything that follows from ``cells``, ``positions``, ``facings`` and ``beams``."""
     for b in range(len(game.t)):
         game.taken[b] = False
         for i in range(game.positions.shape[1]):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from env_wrappers.cleanup.colours import AGENT, APPLE, BEAM, FLOOR, OUTSIDE, RIVER, STREAM, WALL, WASTE, palette
+from env_wrappers.cleanup.colors import AGENT, APPLE, BEAM, FLOOR, OUTSIDE, RIVER, STREAM, WALL, WASTE, palette
 from env_wrappers.cleanup.config import FACINGS
 
 CELL, CAPTION = 32, 28
@@ -20,7 +20,7 @@ def draw_cleanup(
     """The map with numbered agents, which way they face, apples, waste and the beams of the last step.
 
     Args:
-        looks: ``[rows, columns]`` of every cell, with beams and agents (colours.py).
+        looks: ``[rows, columns]`` of every cell, with beams and agents (colors.py).
         positions: cells of the agents.
         facings: of the agents.
         t: steps taken.
@@ -29,9 +29,9 @@ def draw_cleanup(
     Returns:
         ``[32 rows + 28, 32 columns, 3]`` uint8.
     """
-    colours = palette("rgb", len(positions))
+    colors = palette("rgb", len(positions))
     ground = np.where((looks == APPLE) | (looks >= AGENT), FLOOR, looks)
-    picture = colours[ground]
+    picture = colors[ground]
     # A floor of black would hide the lines between cells.
     picture[ground == FLOOR] = 38
     picture = picture.repeat(CELL, 0).repeat(CELL, 1)
@@ -41,9 +41,9 @@ def draw_cleanup(
     draw = ImageDraw.Draw(image)
     font = ImageFont.load_default(14)
     for r, c in np.argwhere(looks == APPLE):
-        draw.ellipse((*_corner(r, c, 8), *_corner(r + 1, c + 1, -8)), fill=tuple(colours[APPLE].tolist()))
+        draw.ellipse((*_corner(r, c, 8), *_corner(r + 1, c + 1, -8)), fill=tuple(colors[APPLE].tolist()))
     for i, (r, c) in enumerate(positions):
-        fill = tuple(colours[AGENT + i].tolist())
+        fill = tuple(colors[AGENT + i].tolist())
         draw.ellipse((*_corner(r, c, 3), *_corner(r + 1, c + 1, -3)), fill=fill, outline="#FFFFFF")
         rows, columns = FACINGS[facings[i]]
         y, x = r * CELL + CELL / 2, c * CELL + CELL / 2

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from env_wrappers.cleanup.colours import AGENT, BEAM, LOOKS, OUTSIDE
+from env_wrappers.cleanup.colors import AGENT, BEAM, LOOKS, OUTSIDE
 from env_wrappers.cleanup.config import CLEAN, FACINGS, LEFT, TURN_LEFT, TURN_RIGHT, CleanupConfig
+from env_wrappers.cleanup.maps import Cell
 from env_wrappers.cleanup.rng import SplitMix64
-
-Cell = tuple[int, int]
 
 
 class World:
@@ -198,7 +197,7 @@ class World:
         """What every cell looks like, with a border of cells beyond the map.
 
         Returns:
-            ``[rows + 2 margin, columns + 2 margin]`` int: see colours.py. Beams cover agents, agents the ground.
+            ``[rows + 2 margin, columns + 2 margin]`` int: see colors.py. Beams cover agents, agents the ground.
         """
         looks = np.array([[LOOKS[symbol] for symbol in row] for row in self.grid])
         for i, cell in enumerate(self.positions):

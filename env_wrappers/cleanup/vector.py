@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from env_wrappers.cleanup.colours import AGENT, BEAM, LOOKS, OUTSIDE
-from env_wrappers.cleanup.config import TYPE_NAMES, CleanupConfig, check_config
+from env_wrappers.cleanup.colors import AGENT, BEAM, LOOKS, OUTSIDE
+from env_wrappers.cleanup.config import TYPE_NAMES, CleanupConfig
 from env_wrappers.cleanup.pictures import draw_cleanup
+from env_wrappers.config import configured
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, child_seeds
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
 _SAVED = ("cells", "positions", "facings", "beams", "num_beams", "t", "rng")
 
 
+@configured(CleanupConfig)
 class VectorCleanup(VectorIncentiveEnv):
     """B games of Cleanup, identical to :class:`~env_wrappers.cleanup.environment.Cleanup` step for step.
 
     Args:
         num_envs: B, >= 1.
+        config: None for the defaults.
         autoreset: see :class:`VectorIncentiveEnv`.
-        The others are those of ``Cleanup``.
+        keys: fields of :class:`CleanupConfig`, to set or change some.
 
     Raises:
         ValueError: for impossible values.
@@ -36,51 +39,12 @@ class VectorCleanup(VectorIncentiveEnv):
     resumable = True
 
     def __init__(
-        self,
-        num_envs: int,
-        map: str | list[str] | tuple[str, ...] = "7x7",
-        num_agents: int = 2,
-        max_steps: int | None = None,
-        view_size: int | None = None,
-        beam_width: int = 3,
-        beam_length: int = 5,
-        rotation: bool | None = None,
-        left_right: bool = True,
-        shuffled_spawns: bool | None = None,
-        random_orientation: bool | None = None,
-        threshold_depletion: float | None = None,
-        threshold_restoration: float | None = None,
-        waste_spawn_probability: float | None = None,
-        apple_respawn_probability: float | None = None,
-        cleaning_penalty: float = 0.0,
-        clean_type: str = "fired",
-        observation: str = "rgb",
-        render_mode: str | None = None,
-        autoreset: bool = False,
+        self, num_envs: int, config: CleanupConfig | None = None, autoreset: bool = False, **keys: Any
     ) -> None:
         from env_wrappers.cleanup import kernel
 
-        self.config = config = check_config(
-            map,
-            num_agents,
-            max_steps,
-            view_size,
-            beam_width,
-            beam_length,
-            rotation,
-            left_right,
-            shuffled_spawns,
-            random_orientation,
-            threshold_depletion,
-            threshold_restoration,
-            waste_spawn_probability,
-            apple_respawn_probability,
-            cleaning_penalty,
-            clean_type,
-            observation,
-            render_mode,
-        )
-        self.name = "cleanup"
+        self.config = config = CleanupConfig.of(config, keys)
+        self.name = config.NAME
         self.max_episode_steps = config.max_steps
         self.action_names = config.action_names
         agents = config.agent_names

@@ -11,9 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageDraw import ImageDraw as Draw
 
 from env_wrappers.gather_trade_build.measures import equality
-from env_wrappers.pictures import AGENT_COLOURS, digit_colour
+from env_wrappers.pictures import AGENT_COLORS, digit_color
 
-RENDER_MODES = ("human", "rgb_array")
 #: Pixels: a map is about so large, its cells at most and at least so.
 _MAP, _LARGEST, _SMALLEST = 480, 40, 10
 _PANEL, _MARGIN, _ROW, _HEADER, _CHART = 448, 14, 24, 66, 190
@@ -108,7 +107,7 @@ def _draw_map(draw: Draw, scene: Scene, size: int) -> None:
     grounds = ((scene.water, _WATER), (scene.wood_sources, _FOREST), (scene.stone_sources, _QUARRY))
     for row, column in np.ndindex(scene.water.shape):
         x, y = column * size, row * size
-        ground = next((colour for there, colour in grounds if there[row, column]), _GROUND)
+        ground = next((color for there, color in grounds if there[row, column]), _GROUND)
         draw.rectangle((x, y, x + size - 1, y + size - 1), fill=ground)
         draw.line((x, y, x + size - 1, y), fill="#FFFFFF")
         draw.line((x, y, x, y + size - 1), fill="#FFFFFF")
@@ -117,7 +116,7 @@ def _draw_map(draw: Draw, scene: Scene, size: int) -> None:
         if scene.stone[row, column]:
             _shape(draw, x, y, size, _ROCK, _ROCK_SHAPE)
         if scene.owners[row, column] >= 0:
-            _shape(draw, x, y, size, _colour(int(scene.owners[row, column])), _HOUSE_SHAPE)
+            _shape(draw, x, y, size, _color(int(scene.owners[row, column])), _HOUSE_SHAPE)
             _shape(draw, x, y, size, "#FFFFFF", _DOOR_SHAPE)
     for agent, (row, column) in enumerate(scene.cells.tolist()):
         _disc(draw, agent, (column + 0.5) * size, (row + 0.5) * size, 0.36 * size)
@@ -128,16 +127,16 @@ def _shape(draw: Draw, x: float, y: float, size: int, fill: str, corners: Sequen
     draw.polygon([(x + a * (size - 1), y + b * (size - 1)) for a, b in corners], fill=fill)
 
 
-def _colour(agent: int) -> str:
-    return AGENT_COLOURS[agent % len(AGENT_COLOURS)]
+def _color(agent: int) -> str:
+    return AGENT_COLORS[agent % len(AGENT_COLORS)]
 
 
 def _disc(draw: Draw, agent: int, x: float, y: float, radius: float) -> None:
-    """An agent: its colour, and its number where there is room."""
-    colour = _colour(agent)
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline=_INK)
+    """An agent: its color, and its number where there is room."""
+    color = _color(agent)
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color, outline=_INK)
     if radius >= 6:
-        draw.text((x, y), str(agent), fill=digit_colour(colour), font=_font(int(1.25 * radius)), anchor="mm")
+        draw.text((x, y), str(agent), fill=digit_color(color), font=_font(int(1.25 * radius)), anchor="mm")
 
 
 def _draw_header(draw: Draw, scene: Scene, left: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from env_wrappers.one_step_economy import rules
-from env_wrappers.one_step_economy.config import Economy
+from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 
 # Rounds of answering to each other; a handful is usual where utility is not linear in coin.
 _MAX_ROUNDS = 200
@@ -28,7 +28,7 @@ class Outcome:
         coin: ``[..., N]`` after taxes and equal shares of what was paid.
         utility: ``[..., N]``.
         welfare: ``[...]`` social welfare, the designer's objective.
-        productivity, equality: ``[...]`` all coin; 1 less the normalised Gini index of coin.
+        productivity, equality: ``[...]`` all coin; 1 less the normalized Gini index of coin.
     """
 
     hours: np.ndarray
@@ -41,9 +41,9 @@ class Outcome:
     equality: np.ndarray
 
 
-def outcome(economy: Economy, hours: np.ndarray, rates: np.ndarray) -> Outcome:
+def outcome(economy: OneStepEconomyConfig, hours: np.ndarray, rates: np.ndarray) -> Outcome:
     """What ``hours [..., N]`` of work come to under marginal ``rates [..., K]``."""
-    income = hours * economy.skills
+    income = hours * economy.pay
     taxes = rules.tax_due(economy, income, np.asarray(rates)[..., None, :])
     coin = income - taxes + taxes.mean(-1, keepdims=True)
     utility = rules.utility(economy, coin, hours)
@@ -51,7 +51,7 @@ def outcome(economy: Economy, hours: np.ndarray, rates: np.ndarray) -> Outcome:
     return Outcome(hours, income, taxes, coin, utility, welfare, coin.sum(-1), rules.equality(coin))
 
 
-def best_response(economy: Economy, rates: np.ndarray) -> np.ndarray:
+def best_response(economy: OneStepEconomyConfig, rates: np.ndarray) -> np.ndarray:
     """Hours ``[..., N]`` that nobody gains by changing alone, under marginal ``rates [..., K]``.
 
     An N-th of an agent's own taxes comes back to it, and it counts that in. Where several choices are equally good,
@@ -61,8 +61,8 @@ def best_response(economy: Economy, rates: np.ndarray) -> np.ndarray:
     Raises:
         RuntimeError: if they have not come to rest, which is not possible with utility linear in coin.
     """
-    n, choices = economy.num_agents, np.arange(economy.hours + 1, dtype=np.float64)
-    income = choices * economy.skills[:, None]
+    n, choices = economy.num_agents, np.arange(economy.num_labor_hours + 1, dtype=np.float64)
+    income = choices * economy.pay[:, None]
     taxes = rules.tax_due(economy, income, np.asarray(rates)[..., None, None, :])
     kept = income - taxes * (1 - 1 / n)
     hours = np.argmax(rules.utility(economy, kept, choices), -1)
@@ -79,12 +79,12 @@ def best_response(economy: Economy, rates: np.ndarray) -> np.ndarray:
     raise RuntimeError(f"agents have not come to rest after {_MAX_ROUNDS} rounds of best responses")
 
 
-def response(economy: Economy, rates: np.ndarray) -> Outcome:
+def response(economy: OneStepEconomyConfig, rates: np.ndarray) -> Outcome:
     """The economy under marginal ``rates [..., K]`` when everybody answers as in :func:`best_response`."""
     return outcome(economy, best_response(economy, rates), rates)
 
 
-def search_optimum(economy: Economy, seed: int = 0, restarts: int = 4, rounds: int = 150) -> np.ndarray:
+def search_optimum(economy: OneStepEconomyConfig, seed: int = 0, restarts: int = 4, rounds: int = 150) -> np.ndarray:
     """Rates ``[K]`` of greatest welfare under :func:`response`, by random search with shrinking steps.
 
     Welfare jumps where somebody's best choice does, so nothing has a gradient. Each restart begins at the best of
@@ -93,7 +93,7 @@ def search_optimum(economy: Economy, seed: int = 0, restarts: int = 4, rounds: i
     Args:
         economy: which.
         seed: of the search.
-        restarts: how often to begin anew; the best end counts.
+        restarts: how often to begin again; the best end counts.
         rounds: of 64 tries each, of one restart.
     """
     rng, k = np.random.default_rng(seed), len(economy.cutoffs)

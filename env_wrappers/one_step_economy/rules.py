@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from env_wrappers.one_step_economy.config import Economy
+from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 
 #: Up to here the package takes the exact Gini index.
 _EXACT_GINI = 29
 
 
-def tax_due(economy: Economy, income: np.ndarray, rates: np.ndarray) -> np.ndarray:
+def tax_due(economy: OneStepEconomyConfig, income: np.ndarray, rates: np.ndarray) -> np.ndarray:
     """Bracketed income tax, in coin.
 
     Args:
@@ -26,18 +26,18 @@ def tax_due(economy: Economy, income: np.ndarray, rates: np.ndarray) -> np.ndarr
     return np.asarray((rates * within).sum(-1))
 
 
-def marginal_rate(economy: Economy, income: np.ndarray, rates: np.ndarray) -> np.ndarray:
+def marginal_rate(economy: OneStepEconomyConfig, income: np.ndarray, rates: np.ndarray) -> np.ndarray:
     """``[..., N]`` rates, out of ``[..., K]``, of the brackets that incomes >= 0 are in; lower ends included."""
     bracket = np.searchsorted(economy.cutoffs, income, side="right") - 1
     return np.take_along_axis(np.asarray(rates), bracket, -1)
 
 
-def labor_units(economy: Economy, hours: np.ndarray) -> np.ndarray:
+def labor_units(economy: OneStepEconomyConfig, hours: np.ndarray) -> np.ndarray:
     """What ``labor_cost`` is the price of: hours, or a power of them."""
     return hours if economy.isoelastic else hours**economy.labor_exponent
 
 
-def utility(economy: Economy, coin: np.ndarray, hours: np.ndarray) -> np.ndarray:
+def utility(economy: OneStepEconomyConfig, coin: np.ndarray, hours: np.ndarray) -> np.ndarray:
     """Utilities of coin after taxes and of hours worked."""
     eta = economy.isoelastic_eta
     of_coin = (coin ** (1 - eta) - 1) / (1 - eta) if economy.isoelastic else coin
@@ -45,7 +45,7 @@ def utility(economy: Economy, coin: np.ndarray, hours: np.ndarray) -> np.ndarray
 
 
 def equality(coin: np.ndarray) -> np.ndarray:
-    """``[...]`` 1 less the normalised Gini index, as the package estimates it (for 30 agents and more otherwise)."""
+    """``[...]`` 1 less the normalized Gini index, as the package estimates it (for 30 agents and more otherwise)."""
     n, total = coin.shape[-1], coin.sum(-1)
     if n <= _EXACT_GINI:
         gaps = np.abs(coin[..., :, None] - coin[..., None, :]).sum((-2, -1))
@@ -60,7 +60,9 @@ def income_weights(income: np.ndarray) -> np.ndarray:
     return np.asarray(weights / weights.sum(-1, keepdims=True))
 
 
-def social_welfare(economy: Economy, income: np.ndarray, coin: np.ndarray, utilities: np.ndarray) -> np.ndarray:
+def social_welfare(
+    economy: OneStepEconomyConfig, income: np.ndarray, coin: np.ndarray, utilities: np.ndarray
+) -> np.ndarray:
     """``[...]`` social welfare by the package's definition that the economy names."""
     if economy.inverse_income:
         return np.asarray((income_weights(income) * utilities).sum(-1))

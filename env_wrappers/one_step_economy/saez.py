@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from env_wrappers.one_step_economy.config import Economy
+from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 from env_wrappers.one_step_economy.optimum import response
 from env_wrappers.saez_formula import bracket_rates, elasticity_of
 
@@ -40,7 +40,7 @@ def saez_rates(incomes: np.ndarray, elasticity: float, cutoffs: np.ndarray) -> n
     return np.clip(bracket_rates(incomes, cutoffs, sizes, elasticity, "inverse_income"), 0, 1)
 
 
-def saez_optimum(economy: Economy, elasticity: float | None = None) -> np.ndarray:
+def saez_optimum(economy: OneStepEconomyConfig, elasticity: float | None = None) -> np.ndarray:
     """Rates ``[K]`` that the formula gives for the incomes that they lead to.
 
     The schedule is renewed from the last 500 incomes, agents answer, their incomes join the sample, and so on, as the

@@ -8,10 +8,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.config import configured
 from env_wrappers.facts import DesignerFacts, TaxContext, TaxFacts, merged
 from env_wrappers.gather_trade_build.measures import Accounts, measure
 from env_wrappers.one_step_economy import rules
-from env_wrappers.one_step_economy.config import NAME, PLANNER_REWARDS, make_economy
+from env_wrappers.one_step_economy.config import NAME, PLANNER_REWARDS, OneStepEconomyConfig
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
 
 #: Steps of an episode and of a tax period: rates come into force in the first, are applied in the second.
@@ -19,6 +20,7 @@ PERIOD = 2
 _SAVED = ("rates", "wanted", "income", "coin", "hours", "utility", "welfare", "last_income", "last_marginal", "t")
 
 
+@configured(OneStepEconomyConfig)
 class VectorOneStepEconomy(VectorIncentiveEnv):
     """B economies, each equal to ``ai-economist``'s one-step-economy with SimpleLabor and PeriodicBracketTax.
 
@@ -31,11 +33,9 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
 
     Args:
         num_envs: B, >= 1.
+        config: None for the defaults.
         autoreset: see :class:`VectorIncentiveEnv`.
-        constants: of the economy, arguments of :func:`~.config.make_economy`.
-
-    Attributes:
-        economy: the constants.
+        keys: fields of :class:`OneStepEconomyConfig`, to set or change some.
 
     Raises:
         ValueError: for unknown names and impossible values, on one line.
@@ -43,8 +43,10 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
 
     resumable = True
 
-    def __init__(self, num_envs: int, autoreset: bool = False, **constants: Any) -> None:
-        self.economy = economy = make_economy(**constants)
+    def __init__(
+        self, num_envs: int, config: OneStepEconomyConfig | None = None, autoreset: bool = False, **keys: Any
+    ) -> None:
+        self.config = economy = OneStepEconomyConfig.of(config, keys)
         self.name = NAME
         self.max_episode_steps = PERIOD
         self.mechanism_facts = merged(
@@ -58,7 +60,7 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         )
         n, k = economy.num_agents, len(economy.cutoffs)
         agents = tuple(f"agent_{i}" for i in range(n))
-        space = gym.spaces.Discrete(economy.hours + 1)
+        space = gym.spaces.Discrete(economy.num_labor_hours + 1)
         # Rates, whether the period begins and ends, incomes, the own marginal rate, the period's phase, skill, time.
         shape = (k + 2 + n + 4,)
         self.observation_spaces = dict.fromkeys(agents, gym.spaces.Box(-np.inf, np.inf, shape, np.float32))
@@ -92,7 +94,7 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         self._observe()
 
     def _start(self, which: np.ndarray) -> None:
-        economy = self.economy
+        economy = self.config
         for array in (self._t, self._income, self._coin, self._hours, self._last_income, self._last_marginal):
             array[which] = 0
         self._rates[which] = self._wanted[which] = economy.rates
@@ -100,7 +102,7 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         self._welfare[which] = self._welfare_now()[which]
 
     def _welfare_now(self) -> np.ndarray:
-        return rules.social_welfare(self.economy, self._income, self._coin, self._utility)
+        return rules.social_welfare(self.config, self._income, self._coin, self._utility)
 
     def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
         """See the base class. Hours that the mask forbids in the first step are worked all the same, as in the package.
@@ -110,9 +112,9 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         """
         playing = ~self.episode_over
         hours = np.where(playing[:, None], np.asarray(actions[0]), 0)
-        if not ((hours >= 0) & (hours <= self.economy.hours)).all():
-            bad = hours[(hours < 0) | (hours > self.economy.hours)][0]
-            raise ValueError(f"{NAME}: action {bad} is not one of 0 to {self.economy.hours}")
+        if not ((hours >= 0) & (hours <= self.config.num_labor_hours)).all():
+            bad = hours[(hours < 0) | (hours > self.config.num_labor_hours)][0]
+            raise ValueError(f"{NAME}: action {bad} is not one of 0 to {self.config.num_labor_hours}")
         if designer_output is not None:
             self._read_rates(designer_output)
         self.clear_step()
@@ -148,7 +150,7 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
     def _work(self, hours: np.ndarray) -> None:
         """Hours ``[B, N]``; the last ones count for utility, all for income, as in the package."""
         np.copyto(self._hours, hours, where=hours > 0)
-        earned = hours * self.economy.skills
+        earned = hours * self.config.pay
         self._income += earned
         self._coin += earned
 
@@ -158,13 +160,13 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         self._rates[first] = self._wanted[first]
         self._report(playing, last)
         rates, income = self._rates[last], self._income[last]
-        paid = rules.tax_due(self.economy, income, rates[:, None])
+        paid = rules.tax_due(self.config, income, rates[:, None])
         self._coin[last] += paid.mean(-1, keepdims=True) - paid
         self._last_income[last] = income
-        self._last_marginal[last] = rules.marginal_rate(self.economy, income, rates)
+        self._last_marginal[last] = rules.marginal_rate(self.config, income, rates)
         self._t += playing
         before, welfare_before = self._utility, self._welfare
-        self._utility = rules.utility(self.economy, self._coin, self._hours)
+        self._utility = rules.utility(self.config, self._coin, self._hours)
         self._welfare = self._welfare_now()
         self.rewards[:] = self._utility - before
         self.designer_reward[:] = self._welfare - welfare_before
@@ -172,13 +174,13 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
     def _report(self, playing: np.ndarray, taxed: np.ndarray) -> None:
         """Context, before taxes."""
         # The mechanism's utility of coin is C - 1 where this one's is C.
-        offset = 0 if self.economy.isoelastic else 1
+        offset = 0 if self.config.isoelastic else 1
         context = self._context
         for buffer, values in (
             (context.rates, self._rates),
             (context.income, self._income),
             (context.coin, self._coin),
-            (context.labor, rules.labor_units(self.economy, self._hours)),
+            (context.labor, rules.labor_units(self.config, self._hours)),
             (context.previous_utility, self._utility - offset),
         ):
             np.multiply(values, playing[:, None], out=buffer, casting="unsafe")
@@ -186,7 +188,7 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         context.rate_cap[:] = playing
 
     def _observe(self) -> None:
-        economy, n, k = self.economy, self.economy.num_agents, len(self.economy.cutoffs)
+        economy, n, k = self.config, self.config.num_agents, len(self.config.cutoffs)
         np.logical_not(self.episode_over[:, None], out=self.active)
         begins = self._t % PERIOD == 0
         self.designer_due[:] = begins & ~self.episode_over
@@ -202,7 +204,7 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         own[..., : k + 2 + n] = shared[:, None]
         own[..., -4] = marginal
         own[..., -3] = phase[:, None]
-        own[..., -2] = economy.skills / economy.skill_unit
+        own[..., -2] = economy.pay / economy.payment_max_skill_multiplier
         own[..., -1] = time[:, None]
         state[:, : k + 2 + n] = shared
         numbers = state[:, k + 2 + n : k + 6 + n]
@@ -217,16 +219,16 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
     def episode_metrics(self, which: np.ndarray) -> dict[str, np.ndarray]:
         """See the base class, and docs/metrics.md; taxes as after the last step."""
         income, coin, rates = self._income[which], self._coin[which], self._rates[which]
-        paid = rules.tax_due(self.economy, income, rates[:, None])
+        paid = rules.tax_due(self.config, income, rates[:, None])
         return measure(
             Accounts(
                 welfare=coin.sum(-1) * rules.equality(coin),  # nobody has coin in the first step
-                skill=np.broadcast_to(self.economy.skills, coin.shape),
+                skill=np.broadcast_to(self.config.pay, coin.shape),
                 coin=coin,
                 start_coin=np.zeros_like(coin),
                 taxed=paid,
                 shared_out=paid.mean(-1),
-                cutoffs=self.economy.cutoffs,
+                cutoffs=self.config.cutoffs,
                 rates=rates,
                 by_agent={"labor": self._hours[which]},
             )

@@ -186,9 +186,11 @@ class Settings(BaseModel):
             )
         if field not in cls.model_fields:
             return SettingError(cls.__name__, str(cause or first["msg"]))
-        return SettingError(
-            cls.key_of(field), f"must be {expected(cls.model_fields[field])}, got {values.get(field)!r}"
-        )
+        value = values.get(field)
+        annotation, _ = _without_none(cls.model_fields[field].annotation)
+        names = get_args(annotation) if get_origin(annotation) is Literal else ()
+        hint = nearest(value, map(str, names), list_at_most=0)
+        return SettingError(cls.key_of(field), f"must be {expected(cls.model_fields[field])}, got {value!r}{hint}")
 
 
 def plain(value: Any) -> Any:
@@ -245,7 +247,7 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     if get_origin(annotation) not in (Union, types.UnionType):
         return annotation, False
     others = [part for part in get_args(annotation) if part is not type(None)]
-    return (others[0] if len(others) == 1 else annotation), True
+    return (others[0] if len(others) == 1 else annotation), type(None) in get_args(annotation)
 
 
 def _nested(annotation: Any) -> type[Settings] | None:

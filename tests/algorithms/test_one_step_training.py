@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from env_wrappers.one_step_economy import optimum, saez
-from env_wrappers.one_step_economy.config import make_economy
+from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 from rllib_metagrad.algorithms import get_config_class
 from rllib_metagrad.core.algorithm import _direct_gradient, incentive_outputs
 from rllib_metagrad.core.designer_objective import Objective
@@ -76,7 +76,7 @@ def test_with_the_direct_effect_taxes_follow_it() -> None:
 
 def test_shipped_rates_of_saez_are_the_formula_s() -> None:
     (content,) = yaml.safe_load((CONFIGS / "saez.yaml").read_text()).values()
-    economy = make_economy(**content["config"]["env_config"])
+    economy = OneStepEconomyConfig(**content["config"]["env_config"])
     np.testing.assert_allclose(content["config"]["fixed_incentives"], saez.saez_optimum(economy), atol=5e-5)
 
 
@@ -98,6 +98,6 @@ def test_learned_rates_come_within_five_percent_of_saez() -> None:
         steps = algorithm.train()["num_env_steps_sampled_lifetime"]
     rates = np.array(list(evaluate(algorithm, episodes=2)["incentive_offered"].values()))
     algorithm.stop()
-    economy = make_economy(**content["config"]["env_config"])
+    economy = OneStepEconomyConfig(**content["config"]["env_config"])
     of_saez = optimum.response(economy, saez.saez_optimum(economy)).welfare
     assert optimum.response(economy, rates.clip(0, 1)).welfare >= 0.95 * of_saez

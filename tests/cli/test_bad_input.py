@@ -297,14 +297,21 @@ def test_wrong_files(invoke, tmp_path, text, arguments, message):
 # name -> (more of env_config, what the message must hold)
 ECONOMY = {
     "unknown component": ("components: [Gater]", "unknown component 'Gater'; did you mean 'Gather'?"),
-    "missing map": ("map: env-pure_and_mixed-15x16", "unknown map 'env-pure_and_mixed-15x16'; did you mean"),
+    "missing map": (
+        "map: env-pure_and_mixed-15x16",
+        "map must be the name of a map, got 'env-pure_and_mixed-15x16'; did you mean",
+    ),
     "number of rates": ("rates: [0.1, 0.2]", "rates must be 7 numbers, one a tax bracket, got 2"),
     "rate above 1": ("rates: [0, 0, 0, 0, 0, 0, 1.5]", "rates must be between 0 and 1, got [0"),
     "rate below 0": ("rates: [-0.1, 0, 0, 0, 0, 0, 0]", "rates must be between 0 and 1, got [-0.1"),
     "too many agents": ("num_agents: 11", "num_agents must be 2 to 10"),
     "too few agents": ("num_agents: 1", "num_agents must be 2 to 10"),
-    "unknown tax": ("tax: us_federl", "unknown tax 'us_federl'; did you mean 'us_federal'?"),
-    "unknown way to render": ("render_mode: ascii", "render_mode must be human or rgb_array, got 'ascii'"),
+    "unknown tax": (
+        "tax: us_federl",
+        "tax must be one of external, us_federal, free_market, saez, planner or null, got 'us_federl'; "
+        "did you mean 'us_federal'?",
+    ),
+    "unknown way to render": ("render_mode: ascii", "render_mode must be one of human, rgb_array or null, got 'ascii'"),
 }
 BACKENDS = (
     "numba",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from env_wrappers.cleanup import Cleanup
-from env_wrappers.cleanup.colours import AGENT, BEAM
+from env_wrappers.cleanup.colors import AGENT, BEAM
 
 #: Maps in these tests are rows apart by a blank. A dot is floor, a digit an agent, a letter from ``a`` on an agent
 #: that stands on waste (``a`` is agent 0), ``A`` an apple on a place where apples grow; the rest is as in the config.
@@ -23,7 +23,7 @@ ACTIONS = {
     "(": "turn_left",
     "*": "clean",
 }
-COLOURS = {
+COLORS = {
     ".": (0, 0, 0),
     "@": (180, 180, 180),
     "A": (0, 255, 0),
@@ -78,7 +78,7 @@ def scene(text: str, facing: int = UP, seed: int = 0, **config: Any) -> Cleanup:
     own = ["".join("H" if s.islower() else " " if s.isdigit() else s for s in row) for row in blank]
     width = len(rows[0])
     starts = ["P" + "@" * (width - 1)] * len(agents)
-    env = Cleanup([*own, "@" * width, *starts], num_agents=len(agents), **{"rotation": True, **QUIET, **config})
+    env = Cleanup(map=[*own, "@" * width, *starts], num_agents=len(agents), **{"rotation": True, **QUIET, **config})
     env.reset(seed=seed)
     env.world.grid[: len(rows)] = ground_of(text)
     env.world.positions, env.world.facings = agents, [facing] * len(agents)

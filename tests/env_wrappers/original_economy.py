@@ -75,9 +75,9 @@ class OriginalEconomy:
             settings["env_layout_file"] = file
         arguments = dict(
             components=[
-                ("Build", config.build),
-                ("ContinuousDoubleAuction", config.market),
-                ("Gather", config.gather),
+                ("Build", dict(config.build)),
+                ("ContinuousDoubleAuction", dict(config.market)),
+                ("Gather", dict(config.gather)),
                 (
                     TAX if tax is None else "PeriodicBracketTax",
                     taxes if tax is None else {**config.tax_settings, **tax},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cleanup_scenes import (
-    COLOURS,
+    COLORS,
     DOWN,
     LEFT,
     QUIET,
@@ -57,9 +57,9 @@ def test_action_names() -> None:
     assert Cleanup().action_names == ("left", "right", "up", "down", "stay", "clean")
     assert Cleanup(left_right=False).action_names == ("up", "down", "stay", "clean")
     turns = ("turn_right", "turn_left")
-    assert Cleanup("full").action_names == ("left", "right", "up", "down", "stay", *turns, "clean")
-    assert Cleanup("full", left_right=False).action_names == ("up", "down", "stay", *turns, "clean")
-    assert Cleanup("full", left_right=False).action_space("agent_1").n == 6
+    assert Cleanup(map="full").action_names == ("left", "right", "up", "down", "stay", *turns, "clean")
+    assert Cleanup(map="full", left_right=False).action_names == ("up", "down", "stay", *turns, "clean")
+    assert Cleanup(map="full", left_right=False).action_space("agent_1").n == 6
 
 
 # -- reset and end ----------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def test_start_of_7x7() -> None:
 @pytest.mark.parametrize(("name", "agents"), [("10x10", 3), ("full", 10)])
 def test_start_of_larger_maps(name: str, agents: int) -> None:
     """From the last start cell to the first, unless shuffled; too much waste for apples."""
-    env = Cleanup(name, agents, shuffled_spawns=False, random_orientation=False)
+    env = Cleanup(map=name, num_agents=agents, shuffled_spawns=False, random_orientation=False)
     env.reset(seed=0)
     cells = [(r, c) for r, row in enumerate(env.config.rows) for c, symbol in enumerate(row) if symbol == "P"]
     assert env.world.positions == cells[::-1]
@@ -91,13 +91,13 @@ def test_start_of_larger_maps(name: str, agents: int) -> None:
 
 def test_the_full_map() -> None:
     """As in the paper: counted on its printed map."""
-    count = Counter("".join(Cleanup("full").config.rows))
-    assert (len(Cleanup("full").config.rows), len(Cleanup("full").config.rows[0])) == (25, 18)
+    count = Counter("".join(Cleanup(map="full").config.rows))
+    assert (len(Cleanup(map="full").config.rows), len(Cleanup(map="full").config.rows[0])) == (25, 18)
     assert count == {"@": 82, "H": 56, "R": 63, "S": 12, "B": 103, "P": 10, " ": 124}
 
 
 def test_shuffled_start() -> None:
-    env = Cleanup("10x10", 2, shuffled_spawns=True, random_orientation=True)
+    env = Cleanup(map="10x10", num_agents=2, shuffled_spawns=True, random_orientation=True)
     starts, facings, rounds = Counter[Any](), Counter[Any](), 1200
     env.reset(seed=3)
     for _ in range(rounds):
@@ -113,13 +113,13 @@ def test_shuffled_start() -> None:
 
 def test_apples_may_be_there_at_the_start() -> None:
     """Of a map with little waste: spawning takes place once before the first observation."""
-    env = Cleanup(["RB", "P "], num_agents=1, apple_respawn_probability=1, waste_spawn_probability=1)
+    env = Cleanup(map=["RB", "P "], num_agents=1, apple_respawn_probability=1, waste_spawn_probability=1)
     env.reset(seed=0)
     assert env.world.grid == [["H", "A"], [" ", " "]]
 
 
 def test_a_map_without_river() -> None:
-    env = Cleanup(["BP"], num_agents=1, apple_respawn_probability=1)
+    env = Cleanup(map=["BP"], num_agents=1, apple_respawn_probability=1)
     env.reset(seed=0)
     assert act(env, "<") == [1]
 
@@ -157,7 +157,7 @@ def test_seeds() -> None:
 
 def painted(text: str) -> np.ndarray:
     """A picture as agents see it."""
-    return np.array([[COLOURS[symbol] for symbol in row] for row in text.split()], np.uint8)
+    return np.array([[COLORS[symbol] for symbol in row] for row in text.split()], np.uint8)
 
 
 def test_pictures_of_7x7() -> None:
@@ -191,7 +191,7 @@ def test_pictures_of_7x7() -> None:
 )
 def test_the_view_turns_with_the_agent(facing: int, seen: str) -> None:
     """What is ahead is on top. The stream looks like the river, and the designer's picture does not turn."""
-    env = Cleanup(["@HR", "SPB", "P @"], view_size=1, **QUIET)
+    env = Cleanup(map=["@HR", "SPB", "P @"], view_size=1, **QUIET)
     env.reset(seed=0)
     env.world.positions, env.world.facings = [(1, 1), (2, 0)], [facing, UP]
     env.world.grid[1][2] = "A"
@@ -201,9 +201,9 @@ def test_the_view_turns_with_the_agent(facing: int, seen: str) -> None:
     np.testing.assert_array_equal(env.state(), painted("@HR R0A 1.@"))
 
 
-def test_colours_of_many_agents() -> None:
+def test_colors_of_many_agents() -> None:
     """Those of the first nine; then they repeat."""
-    env = Cleanup(["P" * 10], num_agents=10)
+    env = Cleanup(map=["P" * 10], num_agents=10)
     env.reset(seed=0)
     np.testing.assert_array_equal(env.state(), painted("0876543210"))
 
@@ -214,21 +214,24 @@ def test_colours_of_many_agents() -> None:
 def test_planes_show_what_rgb_shows(name: str, agents: int, view: int, state: tuple[int, int]) -> None:
     """Every cell is in at most one plane, and painting the planes gives the RGB picture."""
     more: dict[str, Any] = {"threshold_depletion": 0.9, "apple_respawn_probability": 0.3}
-    rgb, planes = Cleanup(name, agents, **more), Cleanup(name, agents, observation="planes", **more)
-    colours = np.array([COLOURS[symbol] for symbol in "@AHRR*" + "012345678"[:agents]])
+    rgb, planes = (
+        Cleanup(map=name, num_agents=agents, **more),
+        Cleanup(map=name, num_agents=agents, observation="planes", **more),
+    )
+    colors = np.array([COLORS[symbol] for symbol in "@AHRR*" + "012345678"[:agents]])
     rng = np.random.default_rng(0)
-    seen = np.zeros(len(colours), bool)
+    seen = np.zeros(len(colors), bool)
     observations = [env.reset(seed=4)[0] for env in (rgb, planes)]
     for _ in range(25):
         for agent in rgb.possible_agents:
             picture, stack = (o[agent] for o in observations)
             assert (picture.shape, stack.shape) == ((view, view, 3), (view, view, 6 + agents))
             pairs = [(picture, stack), (rgb.state(), planes.state())]
-            for colour, onehot in pairs:
+            for color, onehot in pairs:
                 assert onehot.dtype == np.uint8
                 assert set(np.unique(onehot)) <= {0, 255}
                 assert (np.count_nonzero(onehot, axis=-1) <= 1).all()
-                np.testing.assert_array_equal((onehot // 255) @ colours, colour)
+                np.testing.assert_array_equal((onehot // 255) @ colors, color)
                 seen |= onehot.any((0, 1))
         actions = {a: int(rng.integers(len(rgb.action_names))) for a in rgb.possible_agents}
         observations = [env.step(actions)[0] for env in (rgb, planes)]
@@ -249,7 +252,7 @@ def test_human_rendering(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_rgb_array() -> None:
-    env = Cleanup("full", 5, render_mode="rgb_array")
+    env = Cleanup(map="full", num_agents=5, render_mode="rgb_array")
     env.reset(seed=0)
     before = env.render()
     env.step(dict.fromkeys(env.possible_agents, 7))

@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from cleanup_scenes import COLOURS
+from cleanup_scenes import COLORS
 
 from env_wrappers.cleanup import VectorCleanup
 
@@ -27,8 +27,8 @@ def returns_of(harvester: Policy, episodes: int) -> np.ndarray:
     total, way = np.zeros(episodes), np.ones(episodes, int)
     for t in range(50):
         actions = np.full((episodes, 2), clean)
-        row = np.argwhere((env.state == COLOURS["1"]).all(-1))[:, 1] - 1
-        apples = (env.state[:, 2:7, 6] == COLOURS["A"]).all(-1)
+        row = np.argwhere((env.state == COLORS["1"]).all(-1))[:, 1] - 1
+        apples = (env.state[:, 2:7, 6] == COLORS["A"]).all(-1)
         way[:] = harvester(row, apples, way)
         actions[:, 1] = np.choose(way + 1, [up, stay, down]) if t else right
         env.step([actions])

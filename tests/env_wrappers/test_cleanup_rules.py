@@ -267,7 +267,7 @@ SPAWNING = [
 
 @pytest.mark.parametrize(("name", "config", "waste", "apple", "more_waste"), SPAWNING)
 def test_spawning(name: str, config: dict[str, Any], waste: int, apple: float, more_waste: float) -> None:
-    env = Cleanup(name, **config)
+    env = Cleanup(map=name, **config)
     env.reset(seed=5)
     world, points, river = env.world, env.config.apple_points, env.config.waste_points
     rounds = 2000 if len(points) < 20 else 300

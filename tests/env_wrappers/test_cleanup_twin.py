@@ -155,7 +155,7 @@ def _apples(grid: list[list[str]]) -> list[tuple[int, int]]:
 # -- the same play for ever -------------------------------------------------------------------------------
 
 #: Sum of all rewards, and the first digits of SHA-256 of every pixel that agents and designer see. Whoever changes
-#: rules, colours or random numbers on purpose puts the new values here, and says so in the changelog.
+#: rules, colors or random numbers on purpose puts the new values here, and says so in the changelog.
 GOLDEN = {
     "7x7": (10.0, "5d83364faca7ab8d032761db"),
     "10x10": (21.0, "5180d7ab8d9c809633fc04d9"),
@@ -239,7 +239,7 @@ def test_resume_continues_exactly(game: str, autoreset: bool) -> None:
 
 def test_a_reset_makes_no_difference_to_what_came_before() -> None:
     """Nothing of the last episode is left in pictures or worlds."""
-    used, fresh = (VectorCleanup(3, "full", 5, **BUSY) for _ in range(2))
+    used, fresh = (VectorCleanup(3, map="full", num_agents=5, **BUSY) for _ in range(2))
     rng = np.random.default_rng(1)
     used.reset(seed=9)
     for _ in range(30):
@@ -324,9 +324,9 @@ def test_by_name() -> None:
 
 
 def test_before_the_first_reset_a_step_does_no_harm() -> None:
-    env = VectorCleanup(2, "full", 3)
+    env = VectorCleanup(2, map="full", num_agents=3)
     env.step([np.zeros((2, 3), np.int64)])
     env.reset(seed=0)
-    other = VectorCleanup(2, "full", 3)
+    other = VectorCleanup(2, map="full", num_agents=3)
     other.reset(seed=0)
     assert_equal(snapshot(env), snapshot(other))

@@ -27,7 +27,7 @@ def play(env: EscapeRoom, *targets: int) -> tuple[list[float], bool, bool]:
 
 def started(n: int, m: int, **config: Any) -> EscapeRoom:
     """A game after its reset."""
-    env = EscapeRoom(n, m, **config)
+    env = EscapeRoom(n=n, m=m, **config)
     env.reset(seed=0)
     return env
 
@@ -35,12 +35,12 @@ def started(n: int, m: int, **config: Any) -> EscapeRoom:
 def test_pettingzoo_api() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        parallel_api_test(EscapeRoom(4, 2), num_cycles=50)
-    parallel_seed_test(lambda: EscapeRoom(3, 1), num_cycles=50)
+        parallel_api_test(EscapeRoom(n=4, m=2), num_cycles=50)
+    parallel_seed_test(lambda: EscapeRoom(n=3, m=1), num_cycles=50)
 
 
 def test_pettingzoo_render(capsys: pytest.CaptureFixture[str]) -> None:
-    render_test(lambda render_mode=None: parallel_to_aec(EscapeRoom(3, 1, render_mode=render_mode)))
+    render_test(lambda render_mode=None: parallel_to_aec(EscapeRoom(n=3, m=1, render_mode=render_mode)))
     capsys.readouterr()
 
 
@@ -168,11 +168,11 @@ def test_rgb_array() -> None:
     assert before.shape == after.shape == (320, 480, 3)
     assert before.dtype == np.uint8
     assert (before != after).any()
-    assert EscapeRoom(3, 2).render() is None
+    assert EscapeRoom(n=3, m=2).render() is None
 
 
 def test_spaces() -> None:
-    env = EscapeRoom(4, 2)
+    env = EscapeRoom(n=4, m=2)
     for agent in env.possible_agents:
         assert env.observation_space(agent) is env.observation_space(agent)
         assert env.observation_space(agent).shape == (12,)
@@ -182,16 +182,16 @@ def test_spaces() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"n": 1}, "n must be at least 2, got 1"),
-        ({"n": 2.5}, "n must be a whole number, got 2.5"),
-        ({"n": True}, "n must be a whole number, got True"),
-        ({"n": "5"}, "n must be a whole number, got '5'"),
+        ({"n": 1}, "n must be a whole number >= 2, got 1"),
+        ({"n": 2.5}, "n must be a whole number >= 2, got 2.5"),
+        ({"n": True}, "n must be a whole number >= 2, got True"),
+        ({"n": "5"}, "n must be a whole number >= 2, got '5'"),
         ({"n": 3, "m": 3}, "m must be between 1 and n - 1 = 2"),
-        ({"n": 3, "m": 0}, "m must be at least 1, got 0"),
-        ({"m": None}, "m must be a whole number"),
-        ({"max_steps": 0}, "max_steps must be at least 1, got 0"),
-        ({"max_steps": 1.0}, "max_steps must be a whole number"),
-        ({"render_mode": "ascii"}, "render_mode must be human or rgb_array, got 'ascii'"),
+        ({"n": 3, "m": 0}, "m must be a whole number >= 1, got 0"),
+        ({"m": None}, "m must be a whole number >= 1"),
+        ({"max_steps": 0}, "max_steps must be a whole number >= 1, got 0"),
+        ({"max_steps": 1.0}, "max_steps must be a whole number >= 1"),
+        ({"render_mode": "ascii"}, "render_mode must be one of human, rgb_array or null, got 'ascii'"),
     ],
 )
 def test_config_errors(config: dict[str, Any], message: str) -> None:

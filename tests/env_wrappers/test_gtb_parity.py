@@ -263,5 +263,5 @@ def test_map_files_are_read_as_the_original_reads_them() -> None:
         twin.reset(1)
         original.state = np.random.RandomState(child_seeds(1, 1)[0]).get_state()
         compare(twin, original, original.reset(), 0, name)
-    rows = ";".join(read_map(None)) + ";"
+    rows = ";".join(read_map(PAPER_MAP)) + ";"
     assert rows == (folder / PAPER_MAP).read_text()

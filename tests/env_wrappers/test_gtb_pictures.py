@@ -139,7 +139,9 @@ def test_human(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("backend", ["numba", pytest.param("foundation", marks=needs_package)])
 def test_render_modes_are_checked(backend: str) -> None:
-    with pytest.raises(ValueError, match="gather_trade_build: render_mode must be human or rgb_array, got 'ascii'"):
+    with pytest.raises(
+        ValueError, match="gather_trade_build: render_mode must be one of human, rgb_array or null, got 'ascii'"
+    ):
         make("gather_trade_build", backend=backend, render_mode="ascii")
     env = make("gather_trade_build", backend=backend)
     env.reset(seed=0)

@@ -46,7 +46,7 @@ def test_a_frozen_copy_reports_nothing() -> None:
 
 
 def test_features_are_the_action_type_unless_said_otherwise() -> None:
-    env = EscapeRoom(2, 1)
+    env = EscapeRoom(n=2, m=1)
     env.reset()
     assert env.action_features() == {}
     env.step({"agent_0": 0, "agent_1": 2})

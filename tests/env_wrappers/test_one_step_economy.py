@@ -13,7 +13,7 @@ from test_vector import assert_equal, snapshot
 
 from env_wrappers import make
 from env_wrappers.one_step_economy import OneStepEconomy, VectorOneStepEconomy, optimum, rules, saez
-from env_wrappers.one_step_economy.config import make_economy
+from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 
 #: Two agents, three brackets; numbers that can be checked by hand.
 SMALL: dict[str, Any] = {
@@ -29,22 +29,22 @@ SMALL: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"num_agents": 1}, "num_agents must be at least 2, got 1"),
-        ({"num_agents": 2.5}, "num_agents must be a whole number, got 2.5"),
+        ({"num_agents": 1}, "num_agents must be a whole number >= 2, got 1"),
+        ({"num_agents": 2.5}, "num_agents must be a whole number >= 2, got 2.5"),
         ({"skills": [1.0, 2.0]}, "skills must be 10 numbers, one for each of the agents, got 2"),
         ({"num_agents": 2, "skills": [1.0, 0.0]}, "skills must be above 0, got 0"),
-        ({"num_agents": 2, "skills": "12"}, "skills must be a list of numbers, got '12'"),
-        ({"payment_max_skill_multiplier": 0.5}, "payment_max_skill_multiplier must be at least 1, got 0.5"),
-        ({"num_labor_hours": 0}, "num_labor_hours must be at least 1, got 0"),
+        ({"num_agents": 2, "skills": "12"}, "skills must be a list of numbers or null, got '12'"),
+        ({"payment_max_skill_multiplier": 0.5}, "payment_max_skill_multiplier must be a number >= 1, got 0.5"),
+        ({"num_labor_hours": 0}, "num_labor_hours must be a whole number >= 1, got 0"),
         ({"agent_reward_type": "coin_minus_labour_cost"}, "did you mean 'coin_minus_labor_cost'"),
         ({"planner_reward_type": "coin_eq_times_prod"}, "did you mean 'coin_eq_times_productivity'"),
-        ({"isoelastic_eta": 1.0}, "isoelastic_eta must be below 1, got 1"),
-        ({"labor_exponent": 1.0}, "labor_exponent must be above 1, got 1"),
-        ({"labor_cost": -1.0}, "labor_cost must be at least 0, got -1.0"),
-        ({"labor_cost": "1"}, "labor_cost must be a number, got '1'"),
-        ({"mixing_weight_gini_vs_coin": 1.5}, "mixing_weight_gini_vs_coin must be between 0 and 1, got 1.5"),
+        ({"isoelastic_eta": 1.0}, "isoelastic_eta must be a number >= 0 and < 1, got 1.0"),
+        ({"labor_exponent": 1.0}, "labor_exponent must be a number > 1, got 1.0"),
+        ({"labor_cost": -1.0}, "labor_cost must be a number >= 0, got -1.0"),
+        ({"labor_cost": "1"}, "labor_cost must be a number >= 0, got '1'"),
+        ({"mixing_weight_gini_vs_coin": 1.5}, "mixing_weight_gini_vs_coin must be a number >= 0 and <= 1, got 1.5"),
         ({"bracket_cutoffs": [0.0, 5.0, 5.0]}, "bracket_cutoffs must begin with 0 and increase, got [0.0, 5.0, 5.0]"),
-        ({"rates": [0.1] * 6}, "rates must be 7 numbers, one for each of the tax brackets, got 6"),
+        ({"rates": [0.1] * 6}, "rates must be 7 numbers, one a tax bracket, got 6"),
         ({"rates": [0.1] * 6 + [1.1]}, "rates must be between 0 and 1"),
         ({"labor_costs": 1.0}, "unknown env_config key 'labor_costs'; did you mean 'labor_cost'"),
     ],
@@ -93,7 +93,7 @@ def test_an_episode_by_hand() -> None:
 
 
 def test_equality_times_productivity_by_hand() -> None:
-    economy = make_economy(**SMALL, planner_reward_type="coin_eq_times_productivity")
+    economy = OneStepEconomyConfig(**SMALL, planner_reward_type="coin_eq_times_productivity")
     after = optimum.outcome(economy, np.array([8.0, 12.0]), np.zeros(3))
     # Coin 8 and 36: the Gini index is |36 - 8| / 44, the highest of two agents being 1.
     assert after.equality == pytest.approx(1 - 28 / 44)
@@ -144,7 +144,7 @@ RATES = st.lists(st.floats(0, 1), min_size=7, max_size=7).map(np.array)
 @settings(max_examples=60, deadline=None)
 @given(rates=RATES, seed=st.integers(0, 10**6))
 def test_taxes_are_handed_out_and_monotone(rates: np.ndarray, seed: int) -> None:
-    economy = make_economy(num_agents=6)
+    economy = OneStepEconomyConfig(num_agents=6)
     hours = np.random.default_rng(seed).integers(0, 101, 6).astype(float)
     after = optimum.outcome(economy, hours, rates)
     assert after.coin.sum() == pytest.approx(after.income.sum())
@@ -159,7 +159,7 @@ def test_taxes_are_handed_out_and_monotone(rates: np.ndarray, seed: int) -> None
 @given(rates=RATES, isoelastic=st.booleans())
 def test_nobody_gains_by_another_choice(rates: np.ndarray, isoelastic: bool) -> None:
     utility = {"agent_reward_type": "isoelastic_coin_minus_labor", "labor_cost": 0.5} if isoelastic else {}
-    economy = make_economy(num_agents=3, num_labor_hours=30, **utility)
+    economy = OneStepEconomyConfig(num_agents=3, num_labor_hours=30, **utility)
     hours = optimum.best_response(economy, rates)
     own = optimum.outcome(economy, hours, rates).utility
     for i in range(3):
@@ -170,15 +170,15 @@ def test_nobody_gains_by_another_choice(rates: np.ndarray, isoelastic: bool) -> 
 
 def test_best_response_without_taxes_by_hand() -> None:
     # 1 = 0.2 h and 3 = 0.2 h.
-    assert optimum.best_response(make_economy(**SMALL), np.zeros(3)).tolist() == [5, 15]
+    assert optimum.best_response(OneStepEconomyConfig(**SMALL), np.zeros(3)).tolist() == [5, 15]
     # One half of a coin goes, and half of that comes back: 0.75 = 0.2 h, 2.25 = 0.2 h, rounded up or down.
-    equal = optimum.best_response(make_economy(**SMALL), np.full(3, 0.5))
+    equal = optimum.best_response(OneStepEconomyConfig(**SMALL), np.full(3, 0.5))
     assert equal.tolist() == [4, 11]
 
 
 def test_search_finds_what_a_grid_finds() -> None:
     """Two brackets, so that a grid is fine enough."""
-    economy = make_economy(num_agents=4, bracket_cutoffs=[0.0, 100.0])
+    economy = OneStepEconomyConfig(num_agents=4, bracket_cutoffs=[0.0, 100.0])
     grid = np.stack(np.meshgrid(np.linspace(0, 1, 101), np.linspace(0, 1, 101)), -1).reshape(-1, 2)
     best = optimum.response(economy, grid).welfare.max()
     found = optimum.response(economy, optimum.search_optimum(economy, restarts=2, rounds=60)).welfare
@@ -187,7 +187,7 @@ def test_search_finds_what_a_grid_finds() -> None:
 
 def test_the_formula_nears_the_optimum_as_agents_get_many() -> None:
     """Saez' schedule is for a continuum of agents: at 40 its welfare is within 2% of the searched optimum's."""
-    economy = make_economy(num_agents=40)
+    economy = OneStepEconomyConfig(num_agents=40)
     of_saez = optimum.response(economy, saez.saez_optimum(economy)).welfare
     searched = optimum.response(economy, optimum.search_optimum(economy, restarts=1, rounds=40)).welfare
     assert 0.98 < of_saez / searched < 1.02
@@ -196,7 +196,7 @@ def test_the_formula_nears_the_optimum_as_agents_get_many() -> None:
 
 def test_saez_needs_an_elasticity() -> None:
     with pytest.raises(ValueError, match="elasticity of income is no constant"):
-        saez.saez_optimum(make_economy(agent_reward_type="isoelastic_coin_minus_labor"))
+        saez.saez_optimum(OneStepEconomyConfig(agent_reward_type="isoelastic_coin_minus_labor"))
     with pytest.raises(ValueError, match="two marginal rates or more"):
         saez.estimate_elasticity(np.array([1.0, 2.0]), np.array([0.5, 0.5]))
 

@@ -11,7 +11,7 @@ from foundation_play import needs_package
 from env_wrappers import make
 from env_wrappers.gather_trade_build.foundation import FoundationEnv
 from env_wrappers.one_step_economy import VectorOneStepEconomy, rules, saez
-from env_wrappers.one_step_economy.config import US_FEDERAL_CUTOFFS, make_economy
+from env_wrappers.one_step_economy.config import US_FEDERAL_CUTOFFS, OneStepEconomyConfig
 
 pytestmark = needs_package
 
@@ -48,9 +48,9 @@ def original(settings: dict[str, Any]) -> FoundationEnv:
 def test_equal_in_every_number(settings: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     theirs, ours = original(settings), VectorOneStepEconomy(1, **settings)
-    n = ours.economy.num_agents
+    n = ours.config.num_agents
     agents = theirs.possible_agents
-    np.testing.assert_array_equal(ours.economy.skills, theirs.original.get_component("SimpleLabor").skills)
+    np.testing.assert_array_equal(ours.config.pay, theirs.original.get_component("SimpleLabor").skills)
 
     def same_view() -> None:
         views = theirs.observations()
@@ -76,7 +76,7 @@ def test_equal_in_every_number(settings: dict[str, Any]) -> None:
         taxes = theirs.last_taxes()
         assert taxes is not None
         np.testing.assert_allclose(ours.context["income"][0], taxes["income"], rtol=1e-6)
-        owed = rules.tax_due(ours.economy, taxes["income"], rates)
+        owed = rules.tax_due(ours.config, taxes["income"], rates)
         np.testing.assert_allclose(owed, taxes["tax_paid"], rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(ours.context["coin"][0] - owed + owed.mean(), _coin(theirs), rtol=1e-6)
         assert ours.episode_over.all()
@@ -115,5 +115,5 @@ def test_elasticity_is_the_package_s() -> None:
 
 def test_skills_of_a_freshly_seeded_package() -> None:
     """One draw of a thousand, sorted and averaged by rank."""
-    skills = make_economy(num_agents=4, payment_max_skill_multiplier=3.0).skills
+    skills = OneStepEconomyConfig(num_agents=4, payment_max_skill_multiplier=3.0).skills
     np.testing.assert_allclose(skills, [1.13567402, 1.33765015, 1.65562808, 2.2063058], rtol=1e-8)

@@ -125,9 +125,9 @@ def test_register_a_batched_twin() -> None:
 
     def twin(num_envs: int, autoreset: bool = False, n: int = 2) -> VectorIncentiveEnv:
         made.append({"num_envs": num_envs, "autoreset": autoreset, "n": n})
-        return VectorEscapeRoom(num_envs, n, 1, autoreset=autoreset)
+        return VectorEscapeRoom(num_envs, n=n, m=1, autoreset=autoreset)
 
-    register("mine", lambda n=2: EscapeRoom(n, 1), twin)
+    register("mine", lambda n=2: EscapeRoom(n=n, m=1), twin)
     assert isinstance(make_vec("mine", 4, autoreset=True, n=3), VectorEscapeRoom)
     assert made == [{"num_envs": 4, "autoreset": True, "n": 3}]
     assert isinstance(make_vec("mine", 4, backend="loop"), LoopVectorEnv)

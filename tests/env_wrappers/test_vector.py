@@ -82,8 +82,8 @@ def assert_same_description(twins: Twins) -> None:
 def test_escape_room_twins(data: st.DataObject, n: int, max_steps: int, autoreset: bool, seed: int) -> None:
     m = data.draw(st.integers(1, n - 1))
     twins = (
-        VectorEscapeRoom(4, n, m, max_steps, autoreset=autoreset),
-        LoopVectorEnv(lambda: EscapeRoom(n, m, max_steps), 4, autoreset=autoreset),
+        VectorEscapeRoom(4, n=n, m=m, max_steps=max_steps, autoreset=autoreset),
+        LoopVectorEnv(lambda: EscapeRoom(n=n, m=m, max_steps=max_steps), 4, autoreset=autoreset),
     )
     assert_same_description(twins)
     assert_same_play(twins, np.random.default_rng(seed), 10)
@@ -105,8 +105,10 @@ def test_matrix_game_twins(
     game: str, payoffs: np.ndarray | None, rounds: int, memory: bool, autoreset: bool, seed: int
 ) -> None:
     twins = (
-        VectorMatrixGame(3, game, rounds, memory, payoffs, autoreset=autoreset),
-        LoopVectorEnv(lambda: MatrixGame(game, rounds, memory, payoffs), 3, autoreset=autoreset),
+        VectorMatrixGame(3, game=game, num_rounds=rounds, memory=memory, payoffs=payoffs, autoreset=autoreset),
+        LoopVectorEnv(
+            lambda: MatrixGame(game=game, num_rounds=rounds, memory=memory, payoffs=payoffs), 3, autoreset=autoreset
+        ),
     )
     assert_same_description(twins)
     assert_same_play(twins, np.random.default_rng(seed), 10)

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from env_wrappers.cleanup import Cleanup
-from env_wrappers.gather_trade_build.foundation import FoundationEnv
+from env_wrappers.cleanup.config import CleanupConfig
+from env_wrappers.config import EnvConfig
+from env_wrappers.escape_room import EscapeRoomConfig
+from env_wrappers.gather_trade_build.config import GatherTradeBuildConfig
+from env_wrappers.gather_trade_build.foundation.config import FoundationConfig
 from env_wrappers.gather_trade_build.foundation.package import INSTALL
-from env_wrappers.gather_trade_build.twin import GatherTradeBuild
-from env_wrappers.one_step_economy import OneStepEconomy
+from env_wrappers.gather_trade_build.twin.config import TwinConfig
+from env_wrappers.matrix_games import MatrixGameConfig
+from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
-@pytest.mark.parametrize(
-    ("page", "backends"),
-    [
-        ("cleanup", [Cleanup]),
-        ("gather_trade_build", [FoundationEnv, GatherTradeBuild]),
-        ("one_step_economy", [OneStepEconomy]),
-    ],
-)
-def test_environment_pages_have_a_row_for_every_key(page: str, backends: list[type[Any]]) -> None:
-    """And none for a key that there is not, in the table of the section Configuration."""
-    section = (DOCS / f"{page}.md").read_text().split("\n## Configuration\n")[1].split("\n#")[0]
-    rows = [line.split("|")[1].strip(" `") for line in section.splitlines() if line.startswith("| `")]
-    keys = {key for environment in backends for key in inspect.signature(environment).parameters}
-    assert sorted(set(rows) - {"backend"}) == sorted(keys)
-    assert len(rows) == len(set(rows))
+RECORDS: list[type[EnvConfig]] = [
+    CleanupConfig,
+    EscapeRoomConfig,
+    GatherTradeBuildConfig,
+    MatrixGameConfig,
+    OneStepEconomyConfig,
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.NAME)
+def test_environment_pages_have_the_table_of_their_record(record: type[EnvConfig]) -> None:
+    """What stands in it, tests/settings/test_settings.py compares with the code."""
+    assert f"<!-- begin settings {record.__module__}:{record.__name__} -->" in (DOCS / f"{record.NAME}.md").read_text()
+
+
+def test_both_backends_of_gather_trade_build_have_the_same_keys() -> None:
+    for backend in (TwinConfig, FoundationConfig):
+        assert list(backend.model_fields) == list(GatherTradeBuildConfig.model_fields)
+        assert backend.defaults() == GatherTradeBuildConfig.defaults()
 
 
 def test_ai_economist_is_installed_alike_everywhere() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from env_wrappers.gather_trade_build.foundation.config import NAME
+from env_wrappers.gather_trade_build.config import NAME
 
 
 class Actions:

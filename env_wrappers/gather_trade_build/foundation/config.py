@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
+from pydantic import model_validator
 
+from env_wrappers.gather_trade_build.config import (
+    PAPER_MAP,
+    PAPER_SCENARIO,
+    GatherTradeBuildConfig,
+    Tax,
+    entries,
+)
+from env_wrappers.gather_trade_build.foundation import package
 from env_wrappers.gather_trade_build.foundation.package import map_files, map_size
 from env_wrappers.gather_trade_build.foundation.taxes import (
     EXTERNAL_TAX,
@@ -17,12 +27,9 @@ from env_wrappers.gather_trade_build.foundation.taxes import (
     TAXES,
     num_brackets,
 )
-from env_wrappers.gather_trade_build.rates import check_annealing, check_rates
-from env_wrappers.pettingzoo_env import nearest
-from env_wrappers.simultaneous import whole_number
+from env_wrappers.gather_trade_build.rates import check_rates
+from rllib_metagrad.settings import SettingError, nearest
 
-NAME = "gather_trade_build"
-PAPER_SCENARIO, PAPER_MAP = "layout_from_file/simple_wood_and_stone", "env-pure_and_mixed-15x15.txt"
 SPLIT, ONE_STEP, COVID = "split_layout/simple_wood_and_stone", "one-step-economy", "CovidAndEconomySimulation"
 #: Scenarios that read a map file.
 WITH_MAP = (PAPER_SCENARIO, SPLIT)
@@ -41,7 +48,6 @@ TAX_KEYS = {
     "fixed_bracket_rates": "rates",
     "tax_annealing_schedule": "rate_cap_annealing",
 }
-OBJECTIVES, OBSERVATIONS = ("welfare", "planner"), ("original", "network")
 #: Arguments of the scenario that observations for networks rest upon.
 NETWORK_NEEDS = ("flatten_observations", "flatten_masks", "allow_observation_scaling")
 
@@ -95,110 +101,87 @@ DEFAULTS = {
 }
 
 
-@dataclass(frozen=True)
-class FoundationConfig:
-    """See :class:`~.environment.FoundationEnv` for the arguments.
+class FoundationConfig(GatherTradeBuildConfig):
+    """What the original plays. Names are checked against the package, which must be installed.
 
-    Attributes:
-        scenario: name.
-        arguments: of the scenario's constructor.
-        tax: one of TAXES, or None without a tax component.
-        objective: one of OBJECTIVES.
-        for_networks: whether observations are for networks.
+    ``num_agents``, ``max_steps`` and the components are the scenario's where they are null; ``tax`` stays null without
+    a tax component.
     """
 
-    scenario: str
-    num_agents: int
-    max_steps: int
-    arguments: dict[str, Any]
-    tax: str | None
-    objective: str
-    for_networks: bool
-
-
-def check_config(
-    foundation: Any,
-    scenario: Any,
-    map: Any,
-    num_agents: Any,
-    max_steps: Any,
-    components: Any,
-    scenario_config: Any,
-    tax: Any,
-    rates: Any,
-    rate_cap_annealing: Any,
-    objective: Any,
-    rng: Any,
-    observations: Any,
-) -> FoundationConfig:
-    """The checked configuration; None takes the scenario's default.
-
-    Args:
-        foundation: the package.
-        scenario: and all others: see :class:`~.environment.FoundationEnv`.
-
-    Raises:
-        ValueError: for unknown names and impossible values, on one line.
-    """
-    scenario = _name("scenario", scenario, foundation.scenarios)
-    defaults = DEFAULTS.get(scenario, Defaults())
-    agents = whole_number(NAME, "num_agents", defaults.num_agents if num_agents is None else num_agents, 1)
-    least, most = defaults.agents
-    if not least <= agents <= most:
-        bound = f"{least}" if least == most else f"at least {least}" if most == np.inf else f"{least} to {most}"
-        raise ValueError(f"{NAME}: num_agents must be {bound} in scenario {scenario}, got {agents}")
-    steps = whole_number(NAME, "max_steps", defaults.max_steps if max_steps is None else max_steps, 1)
-    settings = copy.deepcopy(defaults.settings) | _keywords(
-        "scenario_config", scenario_config, foundation.scenarios.get(scenario), OWN_KEYS
-    )
-    if scenario == COVID:
-        settings["collate_agent_step_and_reset_data"] = True
-    elif settings.get("collate_agent_step_and_reset_data"):
-        raise ValueError(f"{NAME}: collate_agent_step_and_reset_data is only for scenario {COVID}; leave it out")
-    if scenario in WITH_MAP:
-        if "world_size" in settings:
-            raise ValueError(
-                f"{NAME}: scenario_config.world_size follows from the map in scenario {scenario}; leave it out"
-            )
-        settings |= _layout(foundation, PAPER_MAP if map is None else map)
-    elif map is not None:
-        raise ValueError(f"{NAME}: scenario {scenario} reads no map; leave map out, or take scenario {PAPER_SCENARIO}")
-    settings.setdefault("world_size", list(WORLD_SIZE))
-    chosen = _components(foundation, defaults.components if components is None else components)
-    if settings.get("fixed_four_skill_and_loc") and dict(chosen).get("Build", {}).get("skill_dist") != "pareto":
-        raise ValueError(
-            f"{NAME}: scenario_config.fixed_four_skill_and_loc needs the component {{Build: {{skill_dist: pareto}}}}; "
-            "add it to components, or set fixed_four_skill_and_loc to false"
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        scenario = _name("scenario", self.scenario, self._foundation.scenarios)
+        defaults = DEFAULTS.get(scenario, Defaults())
+        self._derive(
+            scenario=scenario,
+            num_agents=self.num_agents or defaults.num_agents,
+            max_steps=self.max_steps or defaults.max_steps,
         )
-    chosen, tax = _with_taxes(chosen, tax, rates, rate_cap_annealing)
-    if objective not in OBJECTIVES:
-        raise ValueError(f"{NAME}: unknown objective {objective!r}{nearest(objective, OBJECTIVES)}")
-    if rng != "exact":
-        raise ValueError(f"{NAME}: backend foundation draws as the package does; rng must be exact, got {rng!r}")
-    if observations not in OBSERVATIONS:
-        raise ValueError(f"{NAME}: unknown observations {observations!r}{nearest(observations, OBSERVATIONS)}")
-    for_networks = observations == "network"
-    if for_networks and scenario == COVID:
-        raise ValueError(f"{NAME}: scenario {COVID} has no observations: network; leave observations out")
-    for key in NETWORK_NEEDS:
-        if for_networks and not settings.get(key, True):
-            raise ValueError(f"{NAME}: observations: network needs scenario_config.{key}; leave it out")
-    return FoundationConfig(
-        scenario=scenario,
-        num_agents=agents,
-        max_steps=steps,
-        arguments=settings | {"components": chosen, "n_agents": agents, "episode_length": steps},
-        tax=tax,
-        objective=objective,
-        for_networks=for_networks,
-    )
+        least, most = defaults.agents
+        if not least <= self.num_agents <= most:
+            bound = f"{least}" if least == most else f"at least {least}" if most == np.inf else f"{least} to {most}"
+            raise SettingError("num_agents", f"must be {bound} in scenario {scenario}, got {self.num_agents}")
+        if self.rng != "exact":
+            raise SettingError("rng", f"must be exact in backend foundation, the package's own draws, got {self.rng!r}")
+        if self.for_networks and scenario == COVID:
+            raise SettingError("observations", f"must not be network in scenario {COVID}; leave observations out")
+        self._derive(tax=self._taxed[1])
+        arguments = self.arguments
+        for key in NETWORK_NEEDS:
+            if self.for_networks and not arguments.get(key, True):
+                raise SettingError("observations", f"must not be network without scenario_config.{key}; leave it out")
+        return self
+
+    @property
+    def _foundation(self) -> Any:
+        return package.load()
+
+    @cached_property
+    def _taxed(self) -> tuple[list[tuple[str, dict[str, Any]]], Tax | None]:
+        """The components with who sets tax rates; and who that is, None without a tax component."""
+        defaults = DEFAULTS.get(self.scenario, Defaults())
+        chosen = _components(self._foundation, defaults.components if self.components is None else self.components)
+        return _with_taxes(chosen, self.tax, self.rates, self.rate_cap_annealing)
+
+    @cached_property
+    def arguments(self) -> dict[str, Any]:
+        """Of the scenario's constructor."""
+        scenario, foundation = self.scenario, self._foundation
+        components, _ = self._taxed
+        settings = copy.deepcopy(DEFAULTS.get(scenario, Defaults()).settings) | _keywords(
+            "scenario_config", self.scenario_config, foundation.scenarios.get(scenario), OWN_KEYS
+        )
+        if scenario == COVID:
+            settings["collate_agent_step_and_reset_data"] = True
+        elif settings.get("collate_agent_step_and_reset_data"):
+            raise SettingError(
+                "scenario_config.collate_agent_step_and_reset_data", f"is only for scenario {COVID}; leave it out"
+            )
+        if scenario in WITH_MAP:
+            if "world_size" in settings:
+                raise SettingError(
+                    "scenario_config.world_size", f"follows from the map in scenario {scenario}; leave it out"
+                )
+            settings |= _layout(foundation, PAPER_MAP if self.map is None else self.map)
+        elif self.map is not None:
+            raise SettingError(
+                "map", f"is not read by scenario {scenario}; leave map out, or take scenario {PAPER_SCENARIO}"
+            )
+        settings.setdefault("world_size", list(WORLD_SIZE))
+        if settings.get("fixed_four_skill_and_loc") and dict(components).get("Build", {}).get("skill_dist") != "pareto":
+            raise SettingError(
+                "scenario_config.fixed_four_skill_and_loc",
+                "needs the component {Build: {skill_dist: pareto}}; add it to components, or set "
+                "fixed_four_skill_and_loc to false",
+            )
+        return settings | {"components": components, "n_agents": self.num_agents, "episode_length": self.max_steps}
 
 
 def _name(key: str, name: Any, registry: Any) -> str:
     """The name as the package spells it (it ignores case)."""
     if not isinstance(name, str) or not registry.has(name):
         known = [entry for entry in registry.entries if entry != EXTERNAL_TAX]
-        raise ValueError(f"{NAME}: unknown {key} {name!r}{nearest(name, known)}")
+        raise SettingError(f"unknown {key}", f"{name!r}{nearest(name, known)}")
     return str(registry.get(name).name)
 
 
@@ -207,7 +190,7 @@ def _layout(foundation: Any, name: Any) -> dict[str, Any]:
     if isinstance(name, str) and f"{name}.txt" in files:
         name = f"{name}.txt"
     if name not in files:
-        raise ValueError(f"{NAME}: unknown map {name!r}{nearest(name, files)}")
+        raise SettingError("map", f"must be the name of a map, got {name!r}{nearest(name, files)}")
     return {"env_layout_file": name, "world_size": list(map_size(foundation, name))}
 
 
@@ -222,7 +205,7 @@ def _keywords(where: str, given: Any, cls: Any, taken: Mapping[str, str]) -> dic
     """
     given = {} if given is None else given
     if not isinstance(given, Mapping):
-        raise ValueError(f"{NAME}: {where} must be a mapping of arguments, got {given!r}")
+        raise SettingError(where, f"must be a mapping of arguments, got {given!r}")
     known = set()
     for base in cls.__mro__:
         known |= {
@@ -235,47 +218,35 @@ def _keywords(where: str, given: Any, cls: Any, taken: Mapping[str, str]) -> dic
         known -= {"episode_length"}
     for key in given:
         if key in taken:
-            raise ValueError(f"{NAME}: {where} cannot hold {key!r}; use {taken[key]} instead")
+            raise SettingError(where, f"cannot hold {key!r}; use {taken[key]} instead")
         if key not in known:
-            raise ValueError(f"{NAME}: {where} has unknown key {key!r}{nearest(key, known)}")
+            raise SettingError(where, f"has unknown key {key!r}{nearest(key, known)}")
     return copy.deepcopy(dict(given))
 
 
-def _components(foundation: Any, given: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Names and arguments; an entry is a name, ``{name: arguments}`` or ``[name, arguments]``."""
-    if not isinstance(given, Sequence) or isinstance(given, str):
-        raise ValueError(f"{NAME}: components must be a list, e.g. [Gather, {{Build: {{payment: 20}}}}], got {given!r}")
+def _components(foundation: Any, given: tuple[Any, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """Names and arguments, with the names as the package spells them."""
     chosen: list[tuple[str, dict[str, Any]]] = []
-    for entry in given:
-        if isinstance(entry, Mapping) and len(entry) == 1:
-            name, settings = next(iter(entry.items()))
-        elif isinstance(entry, Sequence) and not isinstance(entry, str) and len(entry) == 2:
-            name, settings = entry
-        else:
-            name, settings = entry, None
+    for name, settings in entries(given):
         name = _name("component", name, foundation.components)
         # Ours is chosen by `tax`.
         name = PACKAGE_TAX if name == EXTERNAL_TAX else name
         if any(name == other for other, _ in chosen):
-            raise ValueError(f"{NAME}: components holds {name} twice; keep one")
+            raise SettingError("components", f"holds {name} twice; keep one")
         taken = TAX_KEYS if name == PACKAGE_TAX else {}
         chosen.append((name, _keywords(f"component {name}", settings, foundation.components.get(name), taken)))
-    if not chosen:
-        raise ValueError(f"{NAME}: components is empty; known: {', '.join(sorted(foundation.components.entries))}")
     return chosen
 
 
 def _with_taxes(
-    components: list[tuple[str, dict[str, Any]]], tax: Any, rates: Any, annealing: Any
-) -> tuple[list[tuple[str, dict[str, Any]]], str | None]:
+    components: list[tuple[str, dict[str, Any]]], tax: Tax | None, rates: Any, annealing: Any
+) -> tuple[list[tuple[str, dict[str, Any]]], Tax | None]:
     """The components, the tax component with who sets its rates; and who that is, None without the component."""
-    if tax is not None and (not isinstance(tax, str) or tax not in TAXES):
-        raise ValueError(f"{NAME}: unknown tax {tax!r}{nearest(tax, TAXES)}")
     index = next((i for i, (name, _) in enumerate(components) if name == PACKAGE_TAX), None)
     if index is None:
         for key, value in (("tax", tax), ("rates", rates), ("rate_cap_annealing", annealing)):
             if value is not None:
-                raise ValueError(f"{NAME}: {key} needs the component {PACKAGE_TAX}; add it to components")
+                raise SettingError(key, f"needs the component {PACKAGE_TAX}; add it to components")
         return components, None
     tax = "external" if tax is None else tax
     name, settings = components[index]
@@ -284,9 +255,9 @@ def _with_taxes(
         brackets = num_brackets(settings)
         settings["fixed_bracket_rates"] = check_rates([0.0] * brackets if rates is None else rates, brackets).tolist()
     elif rates is not None:
-        raise ValueError(f"{NAME}: rates needs tax: external, got tax: {tax}; leave rates out")
+        raise SettingError("rates", f"needs tax: external, got tax: {tax}; leave rates out")
     if annealing is not None:
-        settings["tax_annealing_schedule"] = list(check_annealing(annealing))
+        settings["tax_annealing_schedule"] = list(annealing)
     components = list(components)
     components[index] = (EXTERNAL_TAX if tax == "external" else name, settings)
     return components, tax

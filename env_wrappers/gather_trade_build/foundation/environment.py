@@ -9,27 +9,28 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, get_args
 
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.config import RenderMode, configured
 from env_wrappers.facts import DesignerFacts, TaxFacts
+from env_wrappers.gather_trade_build.config import NAME
 from env_wrappers.gather_trade_build.foundation import experience, package
 from env_wrappers.gather_trade_build.foundation.accounts import Sums, accounts
 from env_wrappers.gather_trade_build.foundation.actions import Actions, action_space
-from env_wrappers.gather_trade_build.foundation.config import COVID, NAME, PAPER_SCENARIO, check_config
+from env_wrappers.gather_trade_build.foundation.config import COVID, FoundationConfig
 from env_wrappers.gather_trade_build.foundation.generator import PrivateGenerator
 from env_wrappers.gather_trade_build.foundation.network_view import NetworkView
 from env_wrappers.gather_trade_build.foundation.observations import MASK, as_arrays, of_agents, planner_vector, space_of
 from env_wrappers.gather_trade_build.foundation.scenes import scene_of
 from env_wrappers.gather_trade_build.foundation.tax_days import TaxDays, mechanism_facts
 from env_wrappers.gather_trade_build.measures import measure
-from env_wrappers.gather_trade_build.pictures import RENDER_MODES, as_text, draw_economy
+from env_wrappers.gather_trade_build.pictures import as_text, draw_economy
 from env_wrappers.gather_trade_build.rates import check_rates
 from env_wrappers.incentive_env import IncentiveEnv
-from env_wrappers.simultaneous import check_render_mode
 
 #: Constructors draw with this seed, so that equal configurations are equal games (some scenarios draw skills there).
 CONSTRUCTION_SEED = 1
@@ -37,6 +38,7 @@ CONSTRUCTION_SEED = 1
 LAST_COMPLETION = 10**9
 
 
+@configured(FoundationConfig)
 class FoundationEnv(IncentiveEnv):
     """Any scenario of ``ai-economist`` 1.7.1; by default the paper's.
 
@@ -44,24 +46,8 @@ class FoundationEnv(IncentiveEnv):
     :meth:`set_rates`, with ``tax: planner`` its actions through :meth:`set_planner_action`.
 
     Args:
-        scenario: one of the package's.
-        map: one of its map files, with or without ``.txt``; only for scenarios that read one. The size of the world
-            follows from it.
-        num_agents: 2 to 10 (one-step-economy: at least 2; the covid scenario: 51); None: 4.
-        max_steps: length of an episode; None: 100, and 2 in one-step-economy.
-        components: in order; each a name, ``{name: arguments}`` or ``[name, arguments]``; None: the paper's.
-        scenario_config: further arguments of the scenario.
-        tax: ``external``, ``us_federal``, ``saez``, ``free_market`` or ``planner``; None: external, if there is a
-            tax component.
-        rates: with ``tax: external``, those that episodes start with, one a bracket; None: 0.
-        rate_cap_annealing: ``[warmup, slope]``: rates are cut off at 0 for ``warmup`` episodes of this environment
-            and then at ``slope`` more of the greatest rate with each; None: no such cap.
-        objective: what :meth:`designer_reward` is: ``welfare``, productivity x equality after the step; or
-            ``planner``, the package's own reward of its planner, the change of its social welfare.
-        rng: ``exact``: draws are the package's; the only one there is, as a key for configurations of both backends.
-        observations: ``original``, the package's arrays; or ``network``: in the layout and scale of the twin's, see
-            network_view.py.
-        render_mode: None, ``human`` (text) or ``rgb_array``.
+        config: None for the defaults.
+        keys: fields of :class:`FoundationConfig`, to set or change some; docs/gather_trade_build.md has their meaning.
 
     Attributes:
         original: the package's environment.
@@ -76,51 +62,20 @@ class FoundationEnv(IncentiveEnv):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "gather_trade_build_v0",
-        "render_modes": list(RENDER_MODES),
+        "render_modes": list(get_args(RenderMode)),
         "render_fps": 5,
         "is_parallelizable": True,
     }
     picture_keys = ("world-map", "world-idx_map")
 
-    def __init__(
-        self,
-        scenario: str = PAPER_SCENARIO,
-        map: str | None = None,
-        num_agents: int | None = None,
-        max_steps: int | None = None,
-        components: Sequence[Any] | None = None,
-        scenario_config: Mapping[str, Any] | None = None,
-        tax: str | None = None,
-        rates: Sequence[float] | None = None,
-        rate_cap_annealing: Sequence[float] | None = None,
-        objective: str = "welfare",
-        rng: str = "exact",
-        observations: str = "original",
-        render_mode: str | None = None,
-    ) -> None:
-        check_render_mode(NAME, render_mode, RENDER_MODES)
-        foundation = package.load()
-        self.config = config = check_config(
-            foundation,
-            scenario,
-            map,
-            num_agents,
-            max_steps,
-            components,
-            scenario_config,
-            tax,
-            rates,
-            rate_cap_annealing,
-            objective,
-            rng,
-            observations,
-        )
-        self.render_mode = render_mode
+    def __init__(self, config: FoundationConfig | None = None, **keys: Any) -> None:
+        self.config = config = FoundationConfig.of(config, keys)
+        self.render_mode = config.render_mode
         self.max_episode_steps = config.max_steps
         self.possible_agents = [f"agent_{i}" for i in range(config.num_agents)]
         self.agents: list[str] = []
         self._generator = PrivateGenerator(CONSTRUCTION_SEED)
-        first = self._construct(foundation)
+        first = self._construct()
         self._seeded = False
         self._measures = importlib.import_module("ai_economist.foundation.scenarios.utils.social_metrics")
         world = self.original.world
@@ -146,9 +101,9 @@ class FoundationEnv(IncentiveEnv):
         self._planner_reward = self._welfare = 0.0
         self._sums, self._start_coin = Sums(), self._coin()
 
-    def _construct(self, foundation: Any) -> Any:
+    def _construct(self) -> Any:
         """Makes :attr:`original`, and returns observations of a first episode for their shapes."""
-        config = self.config
+        config, foundation = self.config, package.load()
         if config.scenario == COVID:
             package.check_activation(foundation, COVID)
         with package.in_its_world() as printed, self._generator.in_place():
@@ -373,7 +328,7 @@ class FoundationEnv(IncentiveEnv):
         return self._planner_reward
 
     def social_metrics(self) -> dict[str, float]:
-        """Productivity (all coin, escrow included), equality (1 - normalised Gini index), and their product welfare."""
+        """Productivity (all coin, escrow included), equality (1 - normalized Gini index), and their product welfare."""
         coin = self._coin()
         productivity = float(self._measures.get_productivity(coin))
         equality = float(self._measures.get_equality(coin))

@@ -32,6 +32,7 @@ import numpy as np
 
 from env_wrappers.gather_trade_build.foundation.generator import LOCK
 from env_wrappers.gather_trade_build.foundation.taxes import external_tax
+from rllib_metagrad.settings import SettingError
 
 VERSION = "1.7.1"
 INSTALL = f"pip install --no-deps ai-economist=={VERSION}"
@@ -41,18 +42,18 @@ def load() -> Any:
     """The module ``ai_economist.foundation``, with :mod:`~.taxes`' component registered.
 
     Raises:
-        ValueError: on one line, if the package or what it imports is missing, or of another version.
+        SettingError: if the package or what it imports is missing, or of another version.
     """
     try:
         version = metadata.version("ai-economist")
     except metadata.PackageNotFoundError as error:
-        raise ValueError(
-            f"gather_trade_build: backend foundation needs the package ai-economist; install it with: {INSTALL}"
+        raise SettingError(
+            "backend", f"foundation needs the package ai-economist; install it with: {INSTALL}"
         ) from error
     if version != VERSION:
-        raise ValueError(
-            f"gather_trade_build: backend foundation is for ai-economist {VERSION}, but {version} is installed; "
-            f"install it with: {INSTALL}"
+        raise SettingError(
+            "backend",
+            f"foundation is for ai-economist {VERSION}, but {version} is installed; install it with: {INSTALL}",
         )
     try:
         with LOCK, _stand_ins(), contextlib.redirect_stdout(io.StringIO()):
@@ -60,8 +61,9 @@ def load() -> Any:
     except ModuleNotFoundError as error:
         missing = str(error.name).partition(".")[0]
         hint = INSTALL if missing == "ai_economist" else f"pip install {missing}"
-        raise ValueError(
-            f"gather_trade_build: ai-economist cannot be imported, no module {error.name!r}; install it with: {hint}"
+        raise SettingError(
+            "backend",
+            f"foundation needs ai-economist, but cannot import {error.name!r}; install it with: {hint}",
         ) from error
     external_tax(foundation)
     return foundation
@@ -132,7 +134,7 @@ def refusal(error: BaseException, printed: str) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     # A KeyError's own text is the repr of its argument.
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    # A code that is refused is told on stdout, and then the package exits.
+    # The package prints on stdout that a code is refused, and then the package exits.
     text = (
         printed
         if isinstance(error, SystemExit) and printed

@@ -1,7 +1,7 @@
 """Who sets the tax rates, and the component for rates that come from outside.
 
 1.7.1 knows rates that its planner picks from a list, the US federal ones of 2018, those of Saez' formula, and a fixed
-schedule (redistribution.py:165). The fixed schedule becomes continuous rates from outside by writing it anew at the
+schedule (redistribution.py:165). The fixed schedule becomes continuous rates from outside by overwriting it at the
 start of each tax period.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from env_wrappers.gather_trade_build.rates import check_rates
-from env_wrappers.simultaneous import whole_number
+from rllib_metagrad.settings import SettingError
 
 #: The package's tax component, and ours. Flat observations are built from sorted names, and this one sorts alike.
 PACKAGE_TAX, EXTERNAL_TAX = "PeriodicBracketTax", "PeriodicBracketTaxExternal"
@@ -31,11 +31,14 @@ def num_brackets(settings: dict[str, Any]) -> int:
     """How many brackets a tax component with these arguments has (redistribution.py:231).
 
     Raises:
-        ValueError: unless ``n_brackets`` is a whole number of at least 2.
+        SettingError: unless ``n_brackets`` is a whole number of at least 2.
     """
     if str(settings.get("bracket_spacing", "us-federal")).lower() == "us-federal":
         return 7
-    return whole_number("gather_trade_build", "n_brackets", settings.get("n_brackets", 5), 2)
+    count = settings.get("n_brackets", 5)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 2:
+        raise SettingError("n_brackets", f"must be a whole number >= 2, got {count!r}")
+    return count
 
 
 def external_tax(foundation: Any) -> Any:

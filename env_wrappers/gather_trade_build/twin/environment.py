@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import gymnasium as gym
 import numpy as np
 
-from env_wrappers.gather_trade_build.pictures import RENDER_MODES, as_text
+from env_wrappers.config import RenderMode, configured
+from env_wrappers.gather_trade_build.config import NAME
+from env_wrappers.gather_trade_build.pictures import as_text
 from env_wrappers.gather_trade_build.rates import check_rates
-from env_wrappers.gather_trade_build.twin.maps import NAME
+from env_wrappers.gather_trade_build.twin.config import TwinConfig
 from env_wrappers.gather_trade_build.twin.vector import VectorGatherTradeBuild
 from env_wrappers.one_copy import OneCopyEnv
 
 
+@configured(TwinConfig)
 class GatherTradeBuild(OneCopyEnv):
     """A PettingZoo ParallelEnv of one economy.
 
     Args:
-        config: arguments of :class:`VectorGatherTradeBuild`, all but ``num_envs`` and ``autoreset``.
+        config: None for the defaults.
+        keys: fields of :class:`TwinConfig`, to set or change some; docs/gather_trade_build.md has their meaning.
 
     Raises:
         ValueError: for unknown names and impossible values, on one line.
@@ -27,16 +30,17 @@ class GatherTradeBuild(OneCopyEnv):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "gather_trade_build_v0",
-        "render_modes": list(RENDER_MODES),
+        "render_modes": list(get_args(RenderMode)),
         "render_fps": 5,
         "is_parallelizable": True,
         "action_mask": True,
     }
 
-    def __init__(self, **config: Any) -> None:
-        self.economy = VectorGatherTradeBuild(1, **config)
+    def __init__(self, config: TwinConfig | None = None, **keys: Any) -> None:
+        self.economy = VectorGatherTradeBuild(1, config, **keys)
         super().__init__(self.economy)
-        self.render_mode = config.get("render_mode")
+        self.config = self.economy.config
+        self.render_mode = self.config.render_mode
 
     def set_rates(self, rates: Any) -> None:
         """Sets the marginal tax rates ``[K]`` for the tax periods from the next one that begins.
@@ -44,14 +48,14 @@ class GatherTradeBuild(OneCopyEnv):
         Raises:
             ValueError: unless they are K numbers from 0 to 1, and ``tax`` is external.
         """
-        if self.economy.config.tax != "external":
-            raise ValueError(f"{NAME}: set_rates needs tax: external, got tax: {self.economy.config.tax}")
+        if self.config.tax != "external":
+            raise ValueError(f"{NAME}: set_rates needs tax: external, got tax: {self.config.tax}")
         self.designer_output = check_rates(rates, len(self.bracket_cutoffs))
 
     @property
     def planner_action_space(self) -> gym.spaces.MultiDiscrete:
         """Of :meth:`set_planner_action`: a choice for each bracket."""
-        return gym.spaces.MultiDiscrete([1 + len(self.economy.config.discrete_rates)] * len(self.bracket_cutoffs))
+        return gym.spaces.MultiDiscrete([1 + len(self.config.discrete_rates)] * len(self.bracket_cutoffs))
 
     def set_planner_action(self, action: Any) -> None:
         """The planner's action in the next step, with ``tax: planner``; it counts only where a tax period begins.
@@ -63,8 +67,8 @@ class GatherTradeBuild(OneCopyEnv):
         Raises:
             ValueError: for an action that is not in the space, and unless ``tax`` is planner.
         """
-        if self.economy.config.tax != "planner":
-            raise ValueError(f"{NAME}: set_planner_action needs tax: planner, got tax: {self.economy.config.tax}")
+        if self.config.tax != "planner":
+            raise ValueError(f"{NAME}: set_planner_action needs tax: planner, got tax: {self.config.tax}")
         values = np.asarray(action, np.int64 if np.size(action) else None)
         if not self.planner_action_space.contains(values):
             raise ValueError(f"{NAME}: the planner's action {action!r} is not in {self.planner_action_space}")
@@ -95,7 +99,7 @@ class GatherTradeBuild(OneCopyEnv):
     ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
         """See the base class."""
         result = super().step(actions)
-        if self.economy.config.tax == "planner":
+        if self.config.tax == "planner":
             self.designer_output = None
         if self.render_mode == "human":
             self.render()
@@ -111,13 +115,3 @@ class GatherTradeBuild(OneCopyEnv):
     def bracket_cutoffs(self) -> np.ndarray:
         """``[K]`` lowest income of each tax bracket, in coin."""
         return self.economy.bracket_cutoffs
-
-
-# One list of arguments for both classes: the registry checks keys of env_config against it.
-GatherTradeBuild.__signature__ = inspect.Signature(
-    [
-        parameter
-        for name, parameter in inspect.signature(VectorGatherTradeBuild).parameters.items()
-        if name not in ("num_envs", "autoreset")
-    ]
-)

@@ -343,7 +343,7 @@ def step(
     Args:
         rules, game, generators, reports: see there; all but rules are written.
         actions: ``[B, N]`` int64.
-        autoreset: whether copies whose episode is over start anew.
+        autoreset: whether copies whose episode is over are reset.
 
     Returns:
         False, with nothing changed, if an action is not one of those there are.

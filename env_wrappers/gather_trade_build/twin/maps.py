@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from importlib import util
 from pathlib import Path
-from textwrap import dedent
-from typing import Any
 
-from env_wrappers.pettingzoo_env import nearest
+from env_wrappers.gather_trade_build.config import PAPER_MAP
+from env_wrappers.text_maps import rows_of
+from rllib_metagrad.settings import SettingError, nearest
 
-NAME = "gather_trade_build"
-PAPER_MAP = "env-pure_and_mixed-15x15.txt"
 SYMBOLS = "WS@ "
 PAPER = (
     "WWW    @       ",
@@ -45,37 +43,20 @@ def map_folder() -> Path | None:
     return None
 
 
-def read_map(value: Any) -> tuple[str, ...]:
+def read_map(value: str | tuple[str, ...]) -> tuple[str, ...]:
     """The rows of a map, all equally long.
 
     Args:
-        value: the name of a map file, with or without ``.txt``; one string of several lines; or a list of strings.
+        value: the name of a map file, with or without ``.txt``; one string of several lines; or rows.
 
     Raises:
-        ValueError: for an unknown name, or rows with unknown characters or of unequal length.
+        SettingError: for an unknown name, or rows with unknown characters or of unequal length.
     """
-    if value is None:
-        return PAPER
     if isinstance(value, str) and "\n" not in value:
         return _named(value)
-    if isinstance(value, str):
-        rows = tuple(dedent(value).strip("\n").split("\n"))
-    elif isinstance(value, list | tuple) and value and all(isinstance(row, str) for row in value):
-        rows = tuple(value)
-    else:
-        raise ValueError(f"{NAME}: map must be the name of a map or rows of text, got {value!r}")
-    for r, row in enumerate(rows):
-        for c, symbol in enumerate(row):
-            if symbol not in SYMBOLS:
-                raise ValueError(
-                    f"{NAME}: map has {symbol!r} in row {r}, column {c}; known are W wood, S stone, @ water and space"
-                )
-        if len(row) != len(rows[0]):
-            raise ValueError(
-                f"{NAME}: map has {len(rows[0])} columns in row 0 but {len(row)} in row {r}; all must be equal"
-            )
+    rows = rows_of(value, SYMBOLS, "W wood, S stone, @ water and space")
     if not rows[0]:
-        raise ValueError(f"{NAME}: map has no columns")
+        raise SettingError("map", "has no columns")
     return rows
 
 
@@ -87,7 +68,8 @@ def _named(name: str) -> tuple[str, ...]:
     known = {PAPER_MAP} | (set() if folder is None else {path.name for path in folder.glob("*.txt")})
     if folder is None or file not in known:
         hint = "; other maps come with ai-economist, which is not installed" if folder is None else ""
-        raise ValueError(f"{NAME}: unknown map {name!r}{nearest(name, known)}{hint}")
+        hint = nearest(name, known) + hint
+        raise SettingError("map", f"must be the name of a map, got {name!r}{hint}")
     # As the original reads it: what is no W, S or @ is free, a line break too.
     rows = [row for row in (folder / file).read_text().split(";") if row.strip("\n")]
     columns = max(len(row) for row in rows)

@@ -52,7 +52,7 @@ class Views(NamedTuple):
 
 def agent_picture(config: TwinConfig) -> tuple[int, int, int]:
     """``[V, V, 9]``: shape of an agent's picture."""
-    side = 2 * config.settings["mobile_agent_observation_range"] + 1
+    side = 2 * config.settings.mobile_agent_observation_range + 1
     return side, side, CHANNELS
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from env_wrappers.gather_trade_build.twin.arrays import SAEZ_INCOMES, Game, Rules
-from env_wrappers.saez_formula import bracket_rates, elasticity_of
+from env_wrappers.saez_formula import Weights, bracket_rates, elasticity_of
 
 #: A new estimate of the elasticity counts one fiftieth.
 _MEMORY = 0.98
 
 
-def write_rates(rules: Rules, game: Game, playing: np.ndarray, elasticity: float | None, weights: str) -> None:
+def write_rates(rules: Rules, game: Game, playing: np.ndarray, elasticity: float | None, weights: Weights) -> None:
     """Writes the formula's rates to ``game.wanted`` of all copies whose next step sets rates by it.
 
     Args:
-        rules, game: of the batch; ``elasticity`` of ``game`` is estimated anew.
+        rules, game: of the batch; ``elasticity`` of ``game`` is updated.
         playing: ``[B]`` bool, copies whose episode is not over.
         elasticity: to use instead of the estimate, or None.
-        weights: one of WEIGHTS.
+        weights: of the formula.
     """
     for b in np.flatnonzero(playing & (game.day == 1) & (game.num_seen >= SAEZ_INCOMES)):
         seen, rates = incomes(game, int(b)).T

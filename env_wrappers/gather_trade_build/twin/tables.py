@@ -11,7 +11,7 @@ from env_wrappers.gather_trade_build.twin.config import SKILLS, TwinConfig
 
 def make_rules(config: TwinConfig) -> Rules:
     """The kernels' rules."""
-    border, rows = config.settings["mobile_agent_observation_range"], config.rows
+    border, rows = config.settings.mobile_agent_observation_range, config.rows
     height, columns = len(rows), len(rows[0])
     width = columns + 2 * border
     symbols = np.array([list(row) for row in rows])
@@ -48,27 +48,27 @@ def make_rules(config: TwinConfig) -> Rules:
         width=width,
         border=border,
         max_steps=config.max_steps,
-        payment=float(build["payment"]),
-        skill_multiplier=float(build["payment_max_skill_multiplier"]),
-        build_skill=SKILLS.index(build["skill_dist"]),
-        build_labor=float(build["build_labor"]),
-        order_labor=float(market["order_labor"]),
-        order_duration=market["order_duration"],
+        payment=float(build.payment),
+        skill_multiplier=float(build.payment_max_skill_multiplier),
+        build_skill=SKILLS.index(build.skill_dist),
+        build_labor=float(build.build_labor),
+        order_labor=float(market.order_labor),
+        order_duration=market.order_duration,
         max_num_orders=config.max_orders,
-        move_labor=float(gather["move_labor"]),
-        collect_labor=float(gather["collect_labor"]),
-        gather_skill=SKILLS.index(gather["skill_dist"]),
-        period=config.tax_settings["period"],
+        move_labor=float(gather.move_labor),
+        collect_labor=float(gather.collect_labor),
+        gather_skill=SKILLS.index(gather.skill_dist),
+        period=config.tax_settings.period,
         external=config.tax in ("external", "planner"),
         saez=config.tax == "saez",
         annealed=config.annealing is not None and config.tax != "planner",
         warmup=config.annealing[0] if config.annealing else 0.0,
         slope=config.annealing[1] if config.annealing else 0.0,
-        regeneration=float(settings["resource_regen_prob"]),
-        starting_coin=float(settings["starting_agent_coin"]),
-        eta=float(settings["isoelastic_eta"]),
-        energy_cost=float(settings["energy_cost"]),
-        equality_weight=1 - settings["mixing_weight_gini_vs_coin"],
+        regeneration=float(settings.resource_regen_prob),
+        starting_coin=float(settings.starting_agent_coin),
+        eta=float(settings.isoelastic_eta),
+        energy_cost=float(settings.energy_cost),
+        equality_weight=1 - settings.mixing_weight_gini_vs_coin,
         planner_objective=config.objective == "planner",
         for_networks=config.for_networks,
     )
@@ -78,10 +78,10 @@ def _corner_payments(config: TwinConfig) -> np.ndarray:
     """``[N]`` means of sorted Pareto skills, from the draws with which the original estimates them."""
     if not config.corners:
         return np.zeros(0)
-    most = config.build["payment_max_skill_multiplier"]
+    most = config.build.payment_max_skill_multiplier
     draws = np.random.RandomState(1).pareto(4, size=(100000, config.num_agents))
     skills = np.sort(np.minimum(most, (most - 1) * draws + 1), axis=1)
-    return np.asarray(skills.mean(axis=0) * config.build["payment"])
+    return np.asarray(skills.mean(axis=0) * config.build.payment)
 
 
 def make_game(config: TwinConfig, rules: Rules, num_envs: int) -> Game:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.config import configured
 from env_wrappers.facts import DesignerFacts, HouseFacts, TaxContext, TaxFacts, merged
+from env_wrappers.gather_trade_build.config import NAME
 from env_wrappers.gather_trade_build.measures import measure
-from env_wrappers.gather_trade_build.pictures import RENDER_MODES, Scene, draw_economy
+from env_wrappers.gather_trade_build.pictures import Scene, draw_economy
 from env_wrappers.gather_trade_build.twin import saez
 from env_wrappers.gather_trade_build.twin.accounts import accounts, scene_of
-from env_wrappers.gather_trade_build.twin.config import SCENARIO, TYPE_NAMES, check_config
-from env_wrappers.gather_trade_build.twin.maps import NAME
+from env_wrappers.gather_trade_build.twin.config import TYPE_NAMES, TwinConfig
 from env_wrappers.gather_trade_build.twin.tables import make_game, make_rules
-from env_wrappers.simultaneous import check_render_mode
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, child_seeds
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _SCRATCH = ("order", "kinds", "amounts", "coins", "previous", "gaps", "incomes", "net", "shared")
 
 
+@configured(TwinConfig)
 class VectorGatherTradeBuild(VectorIncentiveEnv):
     """B economies, each equal to the original's from the same generator state.
 
@@ -40,26 +41,9 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
 
     Args:
         num_envs: B, >= 1.
-        scenario: the one that there is.
-        map: the name of one of the package's map files, or rows of text; None: the paper's. Others than the paper's
-            are read from an installed ``ai-economist``.
-        num_agents: 2 to 10.
-        max_steps: length of an episode.
-        components: Build, ContinuousDoubleAuction, Gather and PeriodicBracketTax, each a name, ``{name: arguments}`` or
-            ``[name, arguments]``; None: with the paper's arguments.
-        scenario_config: further arguments of the scenario; see config.SETTINGS.
-        tax: ``external`` (the designer's), ``us_federal``, ``free_market``, ``saez`` (by his formula, from the last 500
-            incomes of the copy; random before there are as many) or ``planner`` (the designer's choices from a list).
-        rates: with ``tax: external``, those that episodes start with; None: 0.
-        rate_cap_annealing: ``[warmup, slope]``: rates are cut off at 0 for ``warmup`` episodes of a copy and then at
-            ``slope`` more with each. The planner's choices are masked instead.
-        objective: what the designer earns: ``welfare``, productivity x equality after the step; or ``planner``, the
-            change of the package's social welfare.
-        rng: ``exact``, the original's Mersenne twister; or ``fast``, a plainer generator with the same distributions.
-        observations: ``original``, the package's numbers; or ``network``: scaled for networks, and none of the map for
-            the designer, see observations.py.
-        render_mode: None, ``human`` (text, of one economy) or ``rgb_array``.
+        config: None for the defaults.
         autoreset: see :class:`VectorIncentiveEnv`.
+        keys: fields of :class:`TwinConfig`, to set or change some; docs/gather_trade_build.md has their meaning.
 
     Attributes:
         bracket_cutoffs: ``[K]`` lowest income of each tax bracket, in coin.
@@ -71,43 +55,12 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
 
     resumable = True
 
-    def __init__(
-        self,
-        num_envs: int,
-        scenario: str = SCENARIO,
-        map: str | Sequence[str] | None = None,
-        num_agents: int = 4,
-        max_steps: int = 100,
-        components: Sequence[Any] | None = None,
-        scenario_config: Mapping[str, Any] | None = None,
-        tax: str | None = None,
-        rates: Sequence[float] | None = None,
-        rate_cap_annealing: Sequence[float] | None = None,
-        objective: str = "welfare",
-        rng: str = "exact",
-        observations: str = "original",
-        render_mode: str | None = None,
-        autoreset: bool = False,
-    ) -> None:
+    def __init__(self, num_envs: int, config: TwinConfig | None = None, autoreset: bool = False, **keys: Any) -> None:
         from env_wrappers.gather_trade_build.twin import arrays, kernel
         from env_wrappers.gather_trade_build.twin import observations as views
         from env_wrappers.gather_trade_build.twin import rng as generators
 
-        check_render_mode(NAME, render_mode, RENDER_MODES)
-        self.config = config = check_config(
-            scenario,
-            map,
-            num_agents,
-            max_steps,
-            components,
-            scenario_config,
-            tax,
-            rates,
-            rate_cap_annealing,
-            objective,
-            rng,
-            observations,
-        )
+        self.config = config = TwinConfig.of(config, keys)
         self.name = NAME
         self.max_episode_steps = config.max_steps
         self.bracket_cutoffs = config.cutoffs
@@ -196,8 +149,8 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         game, config, due = self._game, self.config, self.designer_due
         if config.tax == "saez":
             settings = config.tax_settings
-            playing, fixed = ~self.episode_over, settings["saez_fixed_elas"]
-            saez.write_rates(self._rules, game, playing, fixed, settings["pareto_weight_type"])
+            playing, fixed = ~self.episode_over, settings.saez_fixed_elas
+            saez.write_rates(self._rules, game, playing, fixed, settings.pareto_weight_type)
         if output is None or not due.any():
             return
         planner = config.tax == "planner"

@@ -1,4 +1,4 @@
-"""What a cell can look like, as RGB (the colours of the original) or as one-hot planes."""
+"""What a cell can look like, as RGB (the colors of the original) or as one-hot planes."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def palette(observation: str, num_agents: int) -> np.ndarray:
 
     Args:
         observation: ``rgb`` or ``planes``.
-        num_agents: N. With more than nine, RGB colours repeat.
+        num_agents: N. With more than nine, RGB colors repeat.
 
     Returns:
         ``[AGENT + N, C]`` uint8: C = 3 for RGB; C = 6 + N planes of 0 or 255.
     """
     if observation == "rgb":
-        colours = [_RGB[look] for look in range(AGENT)]
-        return np.array(colours + [AGENT_RGB[i % len(AGENT_RGB)] for i in range(num_agents)], np.uint8)
+        colors = [_RGB[look] for look in range(AGENT)]
+        return np.array(colors + [AGENT_RGB[i % len(AGENT_RGB)] for i in range(num_agents)], np.uint8)
     planes = np.zeros((AGENT + num_agents, len(PLANES) + num_agents), np.uint8)
     for plane, look in enumerate(PLANES):
         planes[look, plane] = 255
