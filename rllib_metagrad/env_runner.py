@@ -14,7 +14,6 @@ from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
 from ray.rllib.env.env_context import EnvContext
-from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.utils import force_list
 from ray.rllib.utils.checkpoints import Checkpointable
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
@@ -28,6 +27,7 @@ from rllib_metagrad.episode_statistics import EpisodeStatistics
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.process import prepare_torch
+from rllib_metagrad.ray_compat import CompatEnvRunner
 from rllib_metagrad.sampling import Behavior, Sampler
 
 logger = logging.getLogger("ray.rllib")
@@ -59,7 +59,7 @@ def build_env(
     return env_wrappers.CentralizedVectorEnv(vector) if config.centralized else vector
 
 
-class IncentiveEnvRunner(EnvRunner, Checkpointable):
+class IncentiveEnvRunner(CompatEnvRunner):
     """Samples a population under an incentive designer.
 
     ``sample()`` returns a list with one :class:`Trajectory` of ``num_envs_per_env_runner`` environments:
@@ -85,10 +85,10 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
         self._env_failures = 0
 
     def _seed_generator(self) -> None:
-        if self._seed is None:
+        if self.own_seed is None:
             self.generator.seed()
             return
-        mixed = np.random.SeedSequence([self._seed, 7919]).generate_state(1, np.uint64)[0]
+        mixed = np.random.SeedSequence([self.own_seed, 7919]).generate_state(1, np.uint64)[0]
         self.generator.manual_seed(int(mixed >> np.uint64(1)))
 
     # -- construction -----------------------------------------------------------------------------------
@@ -356,7 +356,7 @@ class IncentiveEnvRunner(EnvRunner, Checkpointable):
             state["env"] = self.env.get_state()
             if self.sampler.in_force is not None:
                 state["in_force"] = self.sampler.in_force.output.copy()
-        if self._check_component(COMPONENT_RL_MODULE, components, not_components):
+        if self.has_component(COMPONENT_RL_MODULE, components, not_components):
             state[COMPONENT_RL_MODULE] = self._weights
         return state
 

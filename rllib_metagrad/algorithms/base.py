@@ -9,7 +9,6 @@ from typing import Any
 
 import ray
 import torch
-from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.utils.metrics import (
@@ -17,22 +16,20 @@ from ray.rllib.utils.metrics import (
     EVALUATION_RESULTS,
     LEARNER_RESULTS,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
-    TIMERS,
 )
 
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, policies_of_checkpoint, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
 from rllib_metagrad.learners.base import NonFiniteError
+from rllib_metagrad.metrics import CPU_SECONDS, SAMPLE_SECONDS, STALE_TRAJECTORIES, SYNC_SECONDS, UPDATE_SECONDS
 from rllib_metagrad.modules.rl_modules import DESIGNER
+from rllib_metagrad.ray_compat import CompatAlgorithm
 
 logger = logging.getLogger("ray.rllib")
 
-CPU_SECONDS = "cpu_seconds"
-NUM_STALE_TRAJECTORIES = "num_stale_trajectories"
 
-
-class IncentiveDesign(Algorithm):
+class IncentiveDesign(CompatAlgorithm):
     """Samples with the current weights, lets designer and agents learn, hands out the new weights."""
 
     config: IncentiveDesignConfig
@@ -48,7 +45,7 @@ class IncentiveDesign(Algorithm):
         """Called by RLlib; validates first, so that a wrong config fails with its own message."""
         self._env_steps_sampled = 0
         self._num_stale = 0
-        self._seconds = dict.fromkeys(("sample", "update", "sync_weights"), 0.0)
+        self._seconds = dict.fromkeys((SAMPLE_SECONDS, UPDATE_SECONDS, SYNC_SECONDS), 0.0)
         self._cpu_mark = time.process_time()
         super().setup(config)
         if self.config.agents_checkpoint is not None:
@@ -78,11 +75,11 @@ class IncentiveDesign(Algorithm):
         for i in range(updates):
             self.one_update(report=i == updates - 1)
         for phase, seconds in self._seconds.items():
-            self.metrics.log_value((TIMERS, phase), seconds, reduce="sum")
+            phase.log(self.metrics, seconds)
         now = time.process_time()
-        self.metrics.log_value(CPU_SECONDS, now - self._cpu_mark, reduce="lifetime_sum")
+        CPU_SECONDS.log(self.metrics, now - self._cpu_mark)
         self._cpu_mark = now
-        self.metrics.log_value(NUM_STALE_TRAJECTORIES, self._num_stale, reduce="lifetime_sum")
+        STALE_TRAJECTORIES.log(self.metrics, self._num_stale)
         self._num_stale = 0
 
     def one_update(self, report: bool) -> None:
@@ -130,7 +127,7 @@ class IncentiveDesign(Algorithm):
             self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
         trajectory = concatenate(parts)
         self._env_steps_sampled += trajectory.env_steps()
-        self._seconds["sample"] += time.perf_counter() - start
+        self._seconds[SAMPLE_SECONDS] += time.perf_counter() - start
         return trajectory
 
     def _kill_silent(self, indices: set[int]) -> None:
@@ -139,13 +136,11 @@ class IncentiveDesign(Algorithm):
         RLlib would go on asking them, and wait for the timeout in every later call, too: requests queue up behind
         the one that hangs.
         """
-        manager = self.env_runner_group._worker_manager
         # Those that have died are marked already.
         for index in indices & set(self.env_runner_group.healthy_env_runner_ids()):
             seconds = self.config.sample_timeout_s
             logger.warning("env runner %d did not answer within sample_timeout_s=%g and is ended", index, seconds)
-            ray.kill(manager.actors()[index], no_restart=False)
-            manager.set_actor_state(index, healthy=False)
+            self.kill_env_runner(index)
 
     def learn(self, trajectory: Trajectory, phases: tuple[str, ...], report: bool) -> None:
         """Hands every learner its shard, and waits."""
@@ -165,7 +160,7 @@ class IncentiveDesign(Algorithm):
             raise NonFiniteError(f"{error}. The batch is saved in {path}") from error
         if report:
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
-        self._seconds["update"] += time.perf_counter() - start
+        self._seconds[UPDATE_SECONDS] += time.perf_counter() - start
 
     def sync_weights(self) -> None:
         """Hands the learner's weights to all runners, and waits until they have them."""
@@ -185,15 +180,13 @@ class IncentiveDesign(Algorithm):
                 timeout_seconds=self.config.sample_timeout_s,
             )
             self.env_runner.set_state(state)
-        self._seconds["sync_weights"] += time.perf_counter() - start
+        self._seconds[SYNC_SECONDS] += time.perf_counter() - start
 
     _weights_seq_no = 0
 
-    def _compile_iteration_results(self, *, train_results: Any, eval_results: Any) -> Any:
+    def clean_results(self, train_results: Any, eval_results: Any) -> Any:
         """RLlib keeps the last evaluation's keys, emptied to NaN, in iterations without one; we leave them out."""
-        if not eval_results:
-            train_results = {k: v for k, v in train_results.items() if k != EVALUATION_RESULTS}
-        return super()._compile_iteration_results(train_results=train_results, eval_results=eval_results)
+        return train_results if eval_results else {k: v for k, v in train_results.items() if k != EVALUATION_RESULTS}
 
     def experience(self) -> dict[int, list[Any]]:
         """By runner, what its environments keep from episode to episode: see ``VectorIncentiveEnv.get_experience``."""
@@ -205,9 +198,8 @@ class IncentiveDesign(Algorithm):
         )
         return {index: of_runner for index, of_runner in kept if of_runner}
 
-    def _before_evaluate(self) -> None:
-        """Called by RLlib. Environments of evaluation know what those of training have come to know."""
-        super()._before_evaluate()
+    def before_evaluate(self) -> None:
+        """Environments of evaluation get the lasting state of those of training."""
         if self.eval_env_runner_group is not None and (known := self.experience()):
             self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.take_experience(known))
 

@@ -32,16 +32,17 @@ def default_config(run: Any) -> Any:
     if not isinstance(run, str):
         return run.get_default_config()
     from ray.rllib.algorithms.registry import ALGORITHMS
-    from ray.tune.registry import TRAINABLE_CLASS, _global_registry, get_trainable_cls
+    from ray.tune.registry import get_trainable_cls
 
     import rllib_metagrad  # noqa: F401  (registers its algorithms and environments)
     from rllib_metagrad.algorithms import ALGORITHMS as OURS
     from rllib_metagrad.algorithms import get_config_class
+    from rllib_metagrad.ray_compat import is_registered_trainable
 
     if run in OURS:
         return get_config_class(run)()
     # Asked for first, because RLlib's lookup of an unknown name logs a page.
-    if run not in ALGORITHMS and not _global_registry.contains(TRAINABLE_CLASS, run):
+    if run not in ALGORITHMS and not is_registered_trainable(run):
         hint = nearest(run, {*OURS, *ALGORITHMS}, list_at_most=99)
         raise SettingError("run", f"unknown algorithm {run!r}{hint}")
     trainable = get_trainable_cls(run)
@@ -153,20 +154,20 @@ def _check_environment(config: Any) -> None:
     """The environment's name must be known; one that is registered is also built once and closed."""
     import gymnasium
     from ray.rllib.env.env_context import EnvContext
-    from ray.tune.registry import ENV_CREATOR, _global_registry
 
     import env_wrappers
+    from rllib_metagrad.ray_compat import names_of_registered_envs, registered_env
 
     env = config.env
     if not isinstance(env, str):
         return
-    ours = env in env_wrappers.names()
-    if ours or _global_registry.contains(ENV_CREATOR, env):
+    ours, creator = env in env_wrappers.names(), registered_env(env)
+    if ours or creator is not None:
         try:
             if ours:
                 built = env_wrappers.make(env, **config.env_config)
             else:
-                built = _global_registry.get(ENV_CREATOR, env)(EnvContext(config.env_config, worker_index=0))
+                built = creator(EnvContext(config.env_config, worker_index=0))
         except _MISTAKES as error:
             raise _error_of_environment(env, config.env_config, error) from error
         if hasattr(built, "close"):
@@ -184,7 +185,7 @@ def _check_environment(config: Any) -> None:
             return
         except (ImportError, AttributeError) as error:
             raise SettingError("config.env", f"cannot import {env!r}: {error}") from error
-    known = {*gymnasium.registry, *env_wrappers.names(), *_registered_environments()}
+    known = {*gymnasium.registry, *env_wrappers.names(), *names_of_registered_envs()}
     raise SettingError("config.env", f"unknown environment {env!r}{nearest(env, known)}")
 
 
@@ -193,14 +194,3 @@ def _error_of_environment(env: str, env_config: dict[str, Any], error: BaseExcep
         return SettingError(f"config.env_config.{key}", error.message)
     message = one_line(error)
     return SettingError("config.env_config", message if message.startswith(env) else f"{env}: {message}")
-
-
-def _registered_environments() -> list[str]:
-    """Names given to `register_env` in this process, for hints only."""
-    from ray.tune.registry import ENV_CREATOR, _global_registry
-
-    names = []
-    for category, key in getattr(_global_registry, "_to_flush", {}):
-        if category == ENV_CREATOR:
-            names.append(key.decode() if isinstance(key, bytes) else key)
-    return names

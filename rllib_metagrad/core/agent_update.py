@@ -21,6 +21,7 @@ from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.returns import advantages_and_targets
 from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.metrics import ENTROPY, GRAD_NORM, KL, POLICY_LOSS, VF_LOSS, Metric
 from rllib_metagrad.settings import AgentSettings
 
 
@@ -183,7 +184,7 @@ class Update:
     path: tuple[Step, ...]
     batch: Batch
     values: Tensor | None
-    metrics: dict[str, Tensor]
+    metrics: dict[Metric, Tensor]
 
 
 @dataclass(frozen=True)
@@ -288,7 +289,7 @@ def make_batch(lesson: Lesson, rewards: Tensor, values: Tensor | None) -> Batch:
 
 def loss(
     evaluation: Evaluation, batch: Batch, settings: AgentSettings, reduction: Reduction
-) -> tuple[Tensor, dict[str, Tensor]]:
+) -> tuple[Tensor, dict[Metric, Tensor]]:
     """This learner's share of the agents' loss, summed over policies (their parameters are disjoint), and metrics."""
     kind = LOSSES[settings.loss]
     weights = losses.weights_of(batch.active, reduction)
@@ -298,16 +299,16 @@ def loss(
     total = policy_loss - settings.entropy_coeff * entropy
     log_ratio = evaluation.log_probs.detach() - batch.old_log_probs
     metrics = {
-        "policy_loss": policy_loss.detach(),
-        "entropy": entropy.detach(),
+        POLICY_LOSS: policy_loss.detach(),
+        ENTROPY: entropy.detach(),
         # Schulman's k3 estimate of KL(old || new): never negative, exact to second order.
-        "kl": (weights * (torch.exp(log_ratio) - 1 - log_ratio)).sum(-1),
+        KL: (weights * (torch.exp(log_ratio) - 1 - log_ratio)).sum(-1),
     }
     if kind.needs_critic and evaluation.values is not None:
         error = evaluation.values - batch.value_targets
         vf_loss = 0.5 * (weights * error * error).sum(-1)
         total = total + settings.vf_coeff * vf_loss
-        metrics["vf_loss"] = vf_loss.detach()
+        metrics[VF_LOSS] = vf_loss.detach()
     return total.sum(), metrics
 
 
@@ -342,7 +343,7 @@ def update(
     learned = batch if differentiable else batch.detach()
     rates = learning_rates(settings, policy)
     path: list[Step] = []
-    metrics: dict[str, Tensor] = {}
+    metrics: dict[Metric, Tensor] = {}
     for j, index in enumerate(lesson.minibatches):
         part = learned.select(index)
         if j == 0 and index is None and forward is not None:
@@ -363,7 +364,7 @@ def update(
             path.append(Step(leaf.detach(), optimizer, grad, new_optimizer.second))
         theta, optimizer = new_theta, new_optimizer
     if path:
-        metrics["grad_norm"] = torch.linalg.vector_norm(path[-1].grad, dim=-1)
+        metrics[GRAD_NORM] = torch.linalg.vector_norm(path[-1].grad, dim=-1)
     target = state.target
     if target is not None:
         assert settings.target_tau is not None

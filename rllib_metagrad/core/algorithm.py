@@ -21,11 +21,11 @@ from rllib_metagrad.core.designer_objective import Objective, designer_objective
 from rllib_metagrad.core.meta_gradient import Replica, replicate
 from rllib_metagrad.core.minibatches import draw_minibatches
 from rllib_metagrad.core.state import (
-    SKIPPED,
     AgentsUpdate,
     AlgorithmState,
     AnySetup,
     IncentiveFunction,
+    Measured,
     Metrics,
     Parameter,
     Setup,
@@ -35,6 +35,15 @@ from rllib_metagrad.core.state import (
     forward_passes,
 )
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.metrics import (
+    COST_GRADIENT_NORM,
+    DESIGNER_COST,
+    DESIGNER_LOSS,
+    DIRECT_GRADIENT_NORM,
+    META_GRADIENT_NORM,
+    REPLICA_GAP,
+    SKIPPED_UPDATES,
+)
 from rllib_metagrad.settings import IncentiveFunctionSettings, LookingThroughSettings, MetaGradSettings
 
 LookingThrough = Setup[IncentiveFunction, IncentiveFunctionSettings, LookingThroughSettings]
@@ -120,9 +129,9 @@ def agents_step(
         outcome = update(lesson, rewards, forward=None if forward is None else forward[i])
         if not all_finite(setup, f"agents {setup.stack_names[i] if setup.stack_names else i}", outcome.state.theta):
             # Where an update is skipped there is nothing that the designer could look through.
-            return replace(state, last_update=None), [*metrics, (SKIPPED, 1)]
+            return replace(state, last_update=None), [*metrics, Measured(SKIPPED_UPDATES, 1)]
         outcomes.append(outcome)
-        metrics += [(("agents", str(i), key), values) for key, values in outcome.metrics.items()]
+        metrics += [Measured(metric, values, stack=i) for metric, values in outcome.metrics.items()]
     made = replace(made, outcomes=tuple(outcomes))
     return replace(state, agents=tuple(outcome.state for outcome in outcomes), last_update=made), metrics
 
@@ -176,10 +185,10 @@ def designer_step(
         gradient = (gradient_of or through_update)(setup, known, eta, validation, objective, at, want_cost)
         metrics += gradient.metrics
         if epoch == 0 and want_gap and not cloned:
-            metrics.append((("designer", "replica_gap"), replica_gap(setup, state, past)))
+            metrics.append(Measured(REPLICA_GAP, replica_gap(setup, state, past)))
         stepped = descend(setup, state, gradient)
         if stepped is None:
-            return state, forward, [*metrics, (SKIPPED, 1)]
+            return state, forward, [*metrics, Measured(SKIPPED_UPDATES, 1)]
         state, more = stepped
         metrics += more
     if cloned and gradient is not None:
@@ -255,7 +264,7 @@ def outer_gradient(
     loss = (weights * per_step).sum()
     # The agents' update goes back through the same graphs.
     gradients = torch.autograd.grad(loss, [now.theta for now in forward], retain_graph=True)
-    metrics: Metrics = [(("designer", "loss"), reduction.sum(loss.detach()))]
+    metrics: Metrics = [Measured(DESIGNER_LOSS, reduction.sum(loss.detach()))]
     return [reduction.sum(gradient) for gradient in gradients], metrics
 
 
@@ -288,7 +297,7 @@ def _direct_gradient(
     if not loss.requires_grad:
         return torch.zeros_like(eta), []
     (gradient,) = torch.autograd.grad(loss, eta, retain_graph=True)
-    return gradient, [(("designer", "direct_gradient_norm"), setup.reduction.sum(gradient).norm())]
+    return gradient, [Measured(DIRECT_GRADIENT_NORM, setup.reduction.sum(gradient).norm())]
 
 
 def descend(
@@ -306,10 +315,10 @@ def descend(
         cost = Parameter(eta.value, state.cost_optimizer)
         cost = cost.step(of_cost, adam(setup, designer.cost_lr, designer.grad_clip))
         state = replace(state, eta=replace(eta, value=cost.value), cost_optimizer=cost.optimizer)
-    metrics: Metrics = [(("designer", "meta_gradient_norm"), gradient.meta.norm())]
+    metrics: Metrics = [Measured(META_GRADIENT_NORM, gradient.meta.norm())]
     if gradient.cost is not None:
-        metrics.append((("designer", "cost_gradient_norm"), gradient.cost.norm()))
-    metrics.append((("designer", "cost"), gradient.cost_value))
+        metrics.append(Measured(COST_GRADIENT_NORM, gradient.cost.norm()))
+    metrics.append(Measured(DESIGNER_COST, gradient.cost_value))
     return state, metrics
 
 

@@ -13,9 +13,9 @@ from rllib_metagrad.core.algorithm import LookingThrough, count_update, descend,
 from rllib_metagrad.core.decisions import decisions
 from rllib_metagrad.core.designer_objective import designer_objective
 from rllib_metagrad.core.state import (
-    SKIPPED,
     AgentsUpdate,
     AlgorithmState,
+    Measured,
     Metrics,
     Setup,
     StochasticDesigner,
@@ -24,6 +24,7 @@ from rllib_metagrad.core.state import (
     forward_passes,
 )
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.metrics import DESIGNER_ENTROPY, DESIGNER_LOSS, SKIPPED_UPDATES
 from rllib_metagrad.settings import IncentiveSettings, StochasticDesignerSettings
 
 DualRLSetup = Setup[StochasticDesigner, StochasticDesignerSettings, IncentiveSettings]
@@ -50,7 +51,7 @@ def amd_designer_step(
     metrics += gradient.metrics
     stepped = descend(setup, state, gradient)
     if stepped is None:
-        return state, forward, [*metrics, (SKIPPED, 1)]
+        return state, forward, [*metrics, Measured(SKIPPED_UPDATES, 1)]
     return stepped[0], forward, metrics + stepped[1]
 
 
@@ -77,11 +78,11 @@ def dual_rl_designer_step(
         (grad,) = torch.autograd.grad(loss, eta)
         grad = reduction.sum(grad)
         if not all_finite(setup, "the designer", grad):
-            return state, None, [*metrics, (SKIPPED, 1)]
+            return state, None, [*metrics, Measured(SKIPPED_UPDATES, 1)]
         state = replace(state, eta=state.eta.step(grad, optimizer))
     mean_entropy = (weights * entropy.detach().reshape(old.shape)).sum()
     metrics += [
-        (("designer", "loss"), reduction.sum(loss.detach())),
-        (("designer", "entropy"), reduction.sum(mean_entropy)),
+        Measured(DESIGNER_LOSS, reduction.sum(loss.detach())),
+        Measured(DESIGNER_ENTROPY, reduction.sum(mean_entropy)),
     ]
     return state, None, metrics

@@ -10,8 +10,9 @@ import torch
 from rllib_metagrad.core import losses, optimizers
 from rllib_metagrad.core.agent_update import AgentState, Policy, flatten_steps
 from rllib_metagrad.core.reduction import Reduction
-from rllib_metagrad.core.state import AgentsUpdate, Metrics
+from rllib_metagrad.core.state import AgentsUpdate, Measured, Metrics
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.metrics import CLONING_KL
 from rllib_metagrad.settings import MetaGradSettings, OptimizerSettings
 
 
@@ -59,6 +60,6 @@ def _fit(
         with torch.no_grad():
             fitted_log_probs = policy.log_probs(theta, observations, actions, masks, trajectory.epsilon)
         gap = (weights * (recorded - fitted_log_probs)).sum() / p
-        metrics.append((("designer", "cloning_kl"), reduction.sum(gap)))
+        metrics.append(Measured(CLONING_KL, reduction.sum(gap)))
         fitted.append(replace(clone, theta=theta))
     return tuple(fitted), metrics

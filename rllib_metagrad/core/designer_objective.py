@@ -11,7 +11,8 @@ from torch import Tensor
 from rllib_metagrad.core import losses
 from rllib_metagrad.core.decisions import DesignerSteps
 from rllib_metagrad.core.returns import advantages_and_targets
-from rllib_metagrad.core.state import SKIPPED, AlgorithmState, Designer, Metrics, Setup, adam, all_finite
+from rllib_metagrad.core.state import AlgorithmState, Designer, Measured, Metrics, Setup, adam, all_finite
+from rllib_metagrad.metrics import DESIGNER_CRITIC_LOSS, DESIGNER_VALUE, SKIPPED_UPDATES
 from rllib_metagrad.settings import IncentiveSettings, LearningDesignerSettings
 
 LearningSetup = Setup[Designer, LearningDesignerSettings, IncentiveSettings]
@@ -65,7 +66,7 @@ def designer_objective(
         designer.lambda_,
     )
     unscaled = targets.detach() / designer.reward_scale
-    metrics: Metrics = [(("designer", "return"), reduction.sum((weights * unscaled).sum()))]
+    metrics: Metrics = [Measured(DESIGNER_VALUE, reduction.sum((weights * unscaled).sum()))]
     if fitted is not None and phi is not None:
         state, more = _critic_step(setup, state, phi, fitted[:-1] - targets, weights)
         metrics += more
@@ -95,12 +96,12 @@ def _critic_step(
     (grad,) = torch.autograd.grad(loss, phi)
     grad = setup.reduction.sum(grad)
     if not all_finite(setup, "the designer's critic", grad):
-        return state, [(SKIPPED, 1)]
+        return state, [Measured(SKIPPED_UPDATES, 1)]
     designer = setup.settings.designer
     new_phi = state.phi.step(grad, adam(setup, designer.critic_lr))
     target = state.phi_target
     if target is not None:
         assert designer.target_tau is not None
         target = torch.lerp(target, new_phi.value, designer.target_tau)
-    metrics: Metrics = [(("designer", "critic_loss"), setup.reduction.sum(loss.detach()))]
+    metrics: Metrics = [Measured(DESIGNER_CRITIC_LOSS, setup.reduction.sum(loss.detach()))]
     return replace(state, phi=new_phi, phi_target=target), metrics

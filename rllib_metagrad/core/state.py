@@ -15,6 +15,7 @@ from rllib_metagrad.core.agent_update import AgentState, ForwardPass, Lesson, Po
 from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.metrics import Metric
 from rllib_metagrad.settings import (
     AgentSettings,
     DesignerSettings,
@@ -24,11 +25,23 @@ from rllib_metagrad.settings import (
 )
 from rllib_metagrad.settings.method import MethodSettings
 
-#: Values by name, as docs/metrics.md has them under ``learners/``; ``("agents", "0", name)`` holds those of the first
-#: stack's policies, ``[P]``.
-Metrics = list[tuple[tuple[str, ...], Any]]
 
-SKIPPED = ("__all_modules__", "num_skipped_updates")
+@dataclass(frozen=True)
+class Measured:
+    """A value of a metric.
+
+    Attributes:
+        metric: which.
+        value: a number or tensor; ``[P]``, a value for each policy, where there is a stack.
+        stack: index of the stack that the value is of, or None.
+    """
+
+    metric: Metric
+    value: Any
+    stack: int | None = None
+
+
+Metrics = list[Measured]
 
 
 class NonFiniteError(FloatingPointError):

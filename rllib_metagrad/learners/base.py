@@ -11,40 +11,32 @@ from typing import Any
 import numpy as np
 import torch
 from ray.rllib.core import COMPONENT_RL_MODULE
-from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.learner.training_data import TrainingData
-from ray.rllib.utils.metrics import (
-    ALL_MODULES,
-    NUM_ENV_STEPS_SAMPLED_LIFETIME,
-    NUM_ENV_STEPS_TRAINED,
-    NUM_ENV_STEPS_TRAINED_LIFETIME,
-    WEIGHTS_SEQ_NO,
-)
+from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME, WEIGHTS_SEQ_NO
 from torch import Tensor
 
 from rllib_metagrad.core.agent_update import ForwardPass
 from rllib_metagrad.core.algorithm import agents_step
 from rllib_metagrad.core.reduction import OneLearner, Reduction
-from rllib_metagrad.core.state import SKIPPED, AlgorithmState, Metrics, NonFiniteError, Setup, initial_state
+from rllib_metagrad.core.state import AlgorithmState, Measured, Metrics, NonFiniteError, Setup, initial_state
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.devices import to_device
 from rllib_metagrad.learners.distributed import AllReduce, broadcast
+from rllib_metagrad.metrics import (
+    AGENTS_UPDATE_SECONDS,
+    DESIGNER_UPDATE_SECONDS,
+    STEPS_TRAINED,
+    STEPS_TRAINED_LIFETIME,
+    Metric,
+)
 from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.population import Stack
 from rllib_metagrad.modules.rl_modules import DESIGNER, RowModule
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.process import prepare_torch
+from rllib_metagrad.ray_compat import CompatLearner
 
 COMPONENT_INCENTIVES = "incentive_learner"
-#: How values of one iteration's updates become one, where that is not their mean.
-_REDUCED: dict[tuple[str, ...], str] = {
-    SKIPPED: "sum",
-    (ALL_MODULES, NUM_ENV_STEPS_TRAINED): "sum",
-    ("timers", "designer_update"): "sum",
-    ("timers", "agents_update"): "sum",
-    ("designer", "replica_gap"): "max",
-}
-
 __all__ = ["IncentiveLearner", "NonFiniteError", "StaleTrajectoryError"]
 
 
@@ -52,7 +44,7 @@ class StaleTrajectoryError(RuntimeError):
     """A trajectory was sampled with other weights than the learner's current ones."""
 
 
-class IncentiveLearner(TorchLearner):
+class IncentiveLearner(CompatLearner):
     """Agents learn by :func:`core.algorithm.agents_step`; the designer stays as it is.
 
     The algorithm is in core; here are RLlib's build, devices, sums over learners, modules and checkpoints. Parameters
@@ -63,7 +55,6 @@ class IncentiveLearner(TorchLearner):
         state: all that learning changes.
     """
 
-    _weights_seq_no: int
     # RLlib's own build() looks at the module before there are parameters.
     _parameters_built = False
 
@@ -71,15 +62,15 @@ class IncentiveLearner(TorchLearner):
 
     def build(self) -> None:
         """Builds modules and parameters; called by RLlib."""
-        if self._is_built:
+        if self.is_complete:
             return
         prepare_torch(self.config.torch_num_threads)
         super().build()
         many = self.config.num_learners > 1
         reduction: Reduction = AllReduce() if many else OneLearner()
-        spec: EnvSpec = self._module_spec.rl_module_specs[DESIGNER].model_config["env_spec"]
+        spec: EnvSpec = self.multi_spec.rl_module_specs[DESIGNER].model_config["env_spec"]
         self.stacks: tuple[Stack, ...] = self.config.make_stacks(spec)
-        setup = self.config.make_setup(spec, self.stacks, reduction, self._device)
+        setup = self.config.make_setup(spec, self.stacks, reduction, self.torch_device)
         self._layouts: list[Parameters] = [policy.parameters for policy in setup.policies]
         self._layouts += [part.parameters for part in (setup.designer, setup.critic) if part is not None]
         self.setup: Setup[Any, Any, Any] = setup
@@ -88,21 +79,15 @@ class IncentiveLearner(TorchLearner):
         mixed = np.random.SeedSequence([seed, 104729]).generate_state(1, np.uint64)[0]
         self.generator = torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
         if many:
-            drawn = broadcast(self.generator.get_state().to(self._device))
+            drawn = broadcast(self.generator.get_state().to(self.torch_device))
             self.generator.set_state(drawn.cpu())
         sizes = [len(stack.policy_ids) for stack in self.stacks]
-        self.state: AlgorithmState = initial_state(self.setup, sizes, self.generator, self._device)
+        self.state: AlgorithmState = initial_state(self.setup, sizes, self.generator, self.torch_device)
         self._replica_due = True
         self._env_steps = 0
-        self._logged: dict[tuple[str, ...], list[Any]] = {}
+        self._logged: dict[tuple[Metric, int | None], list[Any]] = {}
         self._mark_modules_read()
         self._parameters_built = True
-
-    def configure_optimizers(self) -> None:
-        """Ours are functional and need no registration."""
-
-    def _make_modules_ddp_if_necessary(self) -> None:
-        """No DDP: gradients are summed in core, exactly."""
 
     # -- learning ---------------------------------------------------------------------------------------
 
@@ -131,15 +116,15 @@ class IncentiveLearner(TorchLearner):
         self._read_modules()
         assert training_data is not None
         trajectory: Trajectory = training_data.batch if training_data.batch is not None else training_data.batches[0]
-        if trajectory.weights_seq_no != self._weights_seq_no:
+        if trajectory.weights_seq_no != self.weights_seq_no:
             raise StaleTrajectoryError(
                 f"trajectory was sampled with weights {trajectory.weights_seq_no}, "
-                f"but the learner holds {self._weights_seq_no}"
+                f"but the learner holds {self.weights_seq_no}"
             )
         if not self.setup.settings.incentives.bootstrap_truncated:
             trajectory = trajectory.ended_by_time_limits()
-        if self._device.type != "cpu":
-            trajectory = trajectory.map(lambda x: x.to(self._device, non_blocking=True))
+        if self.torch_device.type != "cpu":
+            trajectory = trajectory.map(lambda x: x.to(self.torch_device, non_blocking=True))
         self._env_steps = int((timesteps or {}).get(NUM_ENV_STEPS_SAMPLED_LIFETIME, self._env_steps))
         now, eta_in_force, forward = self.setup.at(self._env_steps), self.state.eta.value, None
         start = time.perf_counter()
@@ -150,11 +135,11 @@ class IncentiveLearner(TorchLearner):
         if "agents" in phases:
             self.state, metrics = agents_step(now, self.state, trajectory, eta_in_force, self.generator, forward)
             if self.state.last_update is not None:
-                metrics.append(((ALL_MODULES, NUM_ENV_STEPS_TRAINED), trajectory.env_steps()))
+                metrics.append(Measured(STEPS_TRAINED, trajectory.env_steps()))
             self._log(metrics)
-        self._log([(("timers", "designer_update"), middle - start)])
-        self._log([(("timers", "agents_update"), time.perf_counter() - middle)])
-        self._weights_seq_no += 1
+        self._log([Measured(DESIGNER_UPDATE_SECONDS, middle - start)])
+        self._log([Measured(AGENTS_UPDATE_SECONDS, time.perf_counter() - middle)])
+        self.weights_seq_no += 1
         return self.report() if report else {}
 
     def designer_step(
@@ -174,29 +159,26 @@ class IncentiveLearner(TorchLearner):
 
     # -- metrics ----------------------------------------------------------------------------------------
 
-    def _log(self, metrics: Metrics) -> None:
+    def _log(self, measured: Metrics) -> None:
         """Notes values; tensors are read, and values reduced, only when reporting."""
-        for key, value in metrics:
-            self._logged.setdefault(key, []).append(value)
+        for one in measured:
+            self._logged.setdefault((one.metric, one.stack), []).append(one.value)
 
     def report(self) -> Any:
         """Metrics since the last report, in RLlib's form."""
         trained = 0.0
-        for key, noted in self._logged.items():
+        for (metric, stack), noted in self._logged.items():
             values = torch.stack([torch.as_tensor(value, dtype=torch.float64) for value in noted])
-            how = _REDUCED.get(key, "mean")
-            reduction = getattr(values, {"mean": "mean", "sum": "sum", "max": "amax"}[how])
+            reduction = getattr(values, {"mean": "mean", "sum": "sum", "max": "amax"}[metric.reduce])
             reduced = reduction(0).reshape(-1).tolist()
-            if key[0] == "agents":
-                stack = self.stacks[int(key[1])]
-                names = [("agents", policy_id, *key[2:]) for policy_id in stack.policy_ids]
+            if stack is None:
+                metric.log(self.metrics, reduced[0])
             else:
-                names = [key]
-            for name, value in zip(names, reduced, strict=True):
-                self.metrics.log_value(name, value, reduce=how)
-            if key == (ALL_MODULES, NUM_ENV_STEPS_TRAINED):
+                for policy_id, value in zip(self.stacks[stack].policy_ids, reduced, strict=True):
+                    metric.of(policy_id).log(self.metrics, value)
+            if metric == STEPS_TRAINED:
                 trained = reduced[0]
-        self.metrics.log_value((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), trained, reduce="lifetime_sum")
+        STEPS_TRAINED_LIFETIME.log(self.metrics, trained)
         self._logged, self._replica_due = {}, True
         return self.metrics.reduce()
 
@@ -207,10 +189,10 @@ class IncentiveLearner(TorchLearner):
         rows: list[tuple[RowModule, Parameters, Tensor]] = []
         for stack, layout, agents in zip(self.stacks, self._layouts, self.state.agents, strict=False):
             for i, policy_id in enumerate(stack.policy_ids):
-                rows.append((self._module[policy_id], layout, agents.theta[i : i + 1]))
+                rows.append((self.raw_module[policy_id], layout, agents.theta[i : i + 1]))
         designer = [self.state.eta] if self.state.phi is None else [self.state.eta, self.state.phi]
         for layout, parameter in zip(self._layouts[len(self.stacks) :], designer, strict=True):
-            rows.append((self._module[DESIGNER], layout, parameter.value))
+            rows.append((self.raw_module[DESIGNER], layout, parameter.value))
         return rows
 
     def _mark_modules_read(self) -> None:
@@ -222,7 +204,7 @@ class IncentiveLearner(TorchLearner):
         rows = self.module_rows()
         if not any(module.changed for module, _, _ in rows):
             return
-        self._set_rows([module.read(layout).to(self._device) for module, layout, _ in rows])
+        self._set_rows([module.read(layout).to(self.torch_device) for module, layout, _ in rows])
         self._mark_modules_read()
 
     def _set_rows(self, rows: list[Tensor]) -> None:
@@ -243,7 +225,7 @@ class IncentiveLearner(TorchLearner):
             self._read_modules()
             for module, layout, row in self.module_rows():
                 module.write(layout, row)
-        return self._module
+        return self.raw_module
 
     def get_state(
         self,
@@ -257,7 +239,7 @@ class IncentiveLearner(TorchLearner):
         if inference_only:
             self._read_modules()
             return {
-                WEIGHTS_SEQ_NO: self._weights_seq_no,
+                WEIGHTS_SEQ_NO: self.weights_seq_no,
                 COMPONENT_RL_MODULE: {
                     "agents": [agents.theta.cpu().numpy() for agents in self.state.agents],
                     "designer": self.state.eta.value.cpu().numpy(),
@@ -265,17 +247,17 @@ class IncentiveLearner(TorchLearner):
                 },
             }
         state: dict[str, Any] = super().get_state(components, not_components=not_components, **kwargs)
-        if self._check_component(COMPONENT_INCENTIVES, components, not_components):
+        if self.has_component(COMPONENT_INCENTIVES, components, not_components):
             state[COMPONENT_INCENTIVES] = to_device(self.get_own_state(), torch.device("cpu"))
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_state` (full states only)."""
         super().set_state(state)
-        self._weights_seq_no = int(state.get(WEIGHTS_SEQ_NO, self._weights_seq_no))
+        self.weights_seq_no = int(state.get(WEIGHTS_SEQ_NO, self.weights_seq_no))
         self._read_modules()
         if COMPONENT_INCENTIVES in state:
-            self.set_own_state(to_device(state[COMPONENT_INCENTIVES], self._device))
+            self.set_own_state(to_device(state[COMPONENT_INCENTIVES], self.torch_device))
 
     def get_own_state(self) -> dict[str, Any]:
         """All but the parameters that the modules hold."""
@@ -319,9 +301,3 @@ class IncentiveLearner(TorchLearner):
     def compute_loss_for_module(self, **kwargs: Any) -> Any:
         """RLlib's per-module loss; here one loss couples all modules, see :meth:`update`."""
         raise NotImplementedError("IncentiveLearner computes its losses in update()")
-
-    def _get_optimizer_state(self) -> dict[str, Any]:
-        return {}
-
-    def _set_optimizer_state(self, state: dict[str, Any]) -> None:
-        pass

@@ -10,6 +10,7 @@ from rllib_metagrad.core.baselines import DualRLSetup, amd_designer_step, dual_r
 from rllib_metagrad.core.state import AlgorithmState, Metrics
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.base import IncentiveLearner
+from rllib_metagrad.metrics import REPLICA_GAP
 
 _Stepped = tuple[AlgorithmState, Sequence[ForwardPass] | None, Metrics]
 
@@ -20,7 +21,7 @@ class MetaGradLearner(IncentiveLearner):
     def designer_step(self, now: MetaGradSetup, validation: Trajectory, report: bool) -> _Stepped:
         """See the base class; once an iteration a whole replica is compared."""
         stepped = designer_step(now, self.state, validation, want_cost=report, want_gap=self._replica_due)
-        if any(key == ("designer", "replica_gap") for key, _ in stepped[2]):
+        if any(one.metric == REPLICA_GAP for one in stepped[2]):
             self._replica_due = False
         return stepped
 
