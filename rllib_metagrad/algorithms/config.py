@@ -112,6 +112,11 @@ class IncentiveDesignConfig(AlgorithmConfig):
         super().update_from_dict(given)
         return self
 
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Any:
+        """As RLlib's; reads states of an earlier version, too."""
+        return super().from_state(dict(current(key, value) for key, value in state.items()))
+
     def get_state(self) -> dict[str, Any]:
         """As RLlib's, which leaves out whatever equals -1: its mark of a deprecated setting. To ours it is a number."""
         return {**super().get_state(), **{key: getattr(self, key) for key in self.own_keys()}}

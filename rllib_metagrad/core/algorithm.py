@@ -77,7 +77,12 @@ DesignerGradient = Callable[
 
 
 def metagrad_step(
-    setup: MetaGradSetup, state: AlgorithmState, tau: Trajectory, generator: torch.Generator
+    setup: MetaGradSetup,
+    state: AlgorithmState,
+    tau: Trajectory,
+    generator: torch.Generator,
+    *,
+    measure: bool = True,
 ) -> tuple[AlgorithmState, Metrics]:
     """One pass of Algorithm 1's loop on a trajectory sampled with ``state``: lines 7 and 8, then lines 4 to 6.
 
@@ -86,9 +91,10 @@ def metagrad_step(
         state: theta, eta, and the agents' last update.
         tau: sampled by policies theta under incentives eta.
         generator: of minibatches.
+        measure: report also what costs something: psi's gradient, and how exact the replica is.
     """
     eta_in_force = state.eta.value
-    state, forward, of_designer = designer_step(setup, state, tau)
+    state, forward, of_designer = designer_step(setup, state, tau, want_cost=measure, want_gap=measure)
     state, of_agents = agents_step(setup, state, tau, eta_in_force, generator, forward)
     return state, of_designer + of_agents
 

@@ -18,7 +18,15 @@ from torch import Tensor
 from rllib_metagrad.core.agent_update import ForwardPass
 from rllib_metagrad.core.algorithm import agents_step
 from rllib_metagrad.core.reduction import OneLearner, Reduction
-from rllib_metagrad.core.state import AlgorithmState, Measured, Metrics, NonFiniteError, Setup, initial_state
+from rllib_metagrad.core.state import (
+    AgentsUpdate,  # noqa: F401  (checkpoints of version 0.1 look for it here)
+    AlgorithmState,
+    Measured,
+    Metrics,
+    NonFiniteError,
+    Setup,
+    initial_state,
+)
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.devices import to_device
 from rllib_metagrad.learners.distributed import AllReduce, broadcast

@@ -149,6 +149,15 @@ class Settings(BaseModel):
         """The same with other values in some fields, checked."""
         return type(self)(**{**dict(self), **changes})
 
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Reads also what version 0.1 pickled: a dataclass's fields, some of which have another name or home now."""
+        if "__pydantic_fields_set__" in state:
+            super().__setstate__(state)
+            return
+        state = {**vars(state.pop("optimizer")), **state} if isinstance(state.get("optimizer"), Settings) else {**state}
+        state = {"optimizer" if name == "name" else name: value for name, value in state.items()}
+        self.__init__(**{name: value for name, value in state.items() if name in type(self).model_fields})  # type: ignore[misc]
+
     def at(self, env_steps: int) -> Self:
         """The same with every schedule at its value after so many environment steps."""
         now = {name: value.at(env_steps) for name, value in self if isinstance(value, Schedule)}
