@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from env_wrappers.incentive_env import action_features
-from env_wrappers.spaces import shown
+from env_wrappers.leaves import shown
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, num_logits
 
 AGENT = "central"

@@ -80,6 +80,7 @@ class FoundationEnv(IncentiveEnv):
         "is_parallelizable": True,
     }
     picture_keys = ("world-map", "world-idx_map")
+    observe_masks = True
 
     def __init__(
         self,
