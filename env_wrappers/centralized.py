@@ -29,7 +29,7 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self.inner = inner
         self.name = inner.name
         self.max_episode_steps = inner.max_episode_steps
-        self.resumable = inner.resumable
+        self.resumable, self.one_by_one = inner.resumable, inner.one_by_one
         self.state_picture_shape = inner.state_picture_shape
         nvec: list[int] = []
         self._widths: list[int] = []

@@ -24,6 +24,7 @@ from env_wrappers.kinds import agents_of, check_reset_takes_seed, spaces_of
 from env_wrappers.leaves import BoxLeaf
 from env_wrappers.masks import MASK, InfoMasks, choices_of, first_legal, info_masks, with_masks
 from env_wrappers.spaces import ActionProcessor, ObservationProcessor, action_names, action_processor
+from env_wrappers.time_limit import TimeLimit
 from env_wrappers.vector import AgentGroup, EnvAPIError
 
 logger = logging.getLogger(__name__)
@@ -124,7 +125,9 @@ def describe(env: ParallelEnv, name: str) -> Description:
         types_by_action=own is None and len(names) > 1,
         context_shapes=contexts,
         mechanism_facts=own.mechanism_facts if own else {},
-        max_episode_steps=own.max_episode_steps if own else None,
+        max_episode_steps=env.max_episode_steps
+        if isinstance(env, TimeLimit)
+        else getattr(own, "max_episode_steps", None),
     )
 
 

@@ -41,6 +41,8 @@ class LoopVectorEnv(VectorIncentiveEnv):
         RuntimeError: if the first copy can be made, but not all of them.
     """
 
+    one_by_one = True
+
     def __init__(
         self,
         factory: Factory | Sequence[Factory],

@@ -31,8 +31,8 @@ def make_pettingzoo(id: str = "", **kwargs: Any) -> ParallelEnv:
     Args:
         id: ``package.module`` with a ``parallel_env`` (or an AEC ``env``) function, such as
             ``mpe2.simple_spread_v3``; or ``package.module:callable`` of your own.
-        kwargs: for that function. ``max_episode_steps`` is not, unless it has such an argument: it cuts episodes that do
-            not end by themselves after so many steps.
+        kwargs: for that function. ``max_episode_steps`` is ours, unless it has such an argument: it cuts episodes
+            after so many steps.
 
     Raises:
         ValueError: if there is no such module or function, if it does not take these arguments, or if what it

@@ -76,6 +76,8 @@ class VectorIncentiveEnv(ABC):
 
     #: Whether get_state / set_state work; of a class, or of an instance that wraps another one.
     resumable: bool = False
+    #: Whether copies are whole environments of somebody's, stepped one by one: to have more of them saves nothing.
+    one_by_one: bool = False
 
     name: str
     observation_spaces: dict[str, gym.Space]

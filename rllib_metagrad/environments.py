@@ -1,0 +1,104 @@
+"""The batched environment that a config names, and what its user should know of it."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from ray.rllib.env.env_context import EnvContext
+
+import env_wrappers
+from env_wrappers.kinds import as_parallel_env
+from env_wrappers.loop import LoopVectorEnv
+from env_wrappers.time_limit import TimeLimit
+from env_wrappers.vector import VectorIncentiveEnv
+from rllib_metagrad.modules.filters import MANY_FEATURES, num_features, suggested_filters
+from rllib_metagrad.settings import NetworkSettings
+
+logger = logging.getLogger("ray.rllib")
+
+_MANY_STATES = 100_000
+_said: set[str] = set()
+
+
+def build_env(
+    config: Any, num_envs: int, env_creator: Callable[[EnvContext], Any] | None = None, worker_index: int = 0
+) -> VectorIncentiveEnv:
+    """The batched environment that a config names.
+
+    Every copy of a registered environment is made from an EnvContext of its own, a deep copy of ``env_config`` with
+    RLlib's worker_index, num_workers, vector_index and remote. Its ``max_episode_steps``, if any, cuts episodes.
+
+    Args:
+        config: an IncentiveDesignConfig.
+        num_envs: B.
+        env_creator: RLlib's, for environments registered with Ray or given as classes.
+        worker_index: for the EnvContext that such an environment receives.
+
+    Raises:
+        ValueError: for an unknown name or wrong env_config.
+    """
+    if config.env in env_wrappers.names():
+        vector = env_wrappers.make_vec(config.env, num_envs, centralized=config.centralized, **dict(config.env_config))
+    else:
+        if env_creator is None:
+            raise ValueError(f"env {config.env!r} is not one of {', '.join(env_wrappers.names())}")
+        makers = [partial(_create, config, env_creator, worker_index, b) for b in range(num_envs)]
+        vector = LoopVectorEnv(makers, num_envs, name=str(config.env))
+        vector = env_wrappers.CentralizedVectorEnv(vector) if config.centralized else vector
+    for note in notes(config.method_settings().agents.network, vector):
+        if note not in _said:
+            _said.add(note)
+            logger.warning(note)
+    return vector
+
+
+def _create(config: Any, env_creator: Callable[[EnvContext], Any], worker_index: int, vector_index: int) -> Any:
+    """One copy of a registered environment."""
+    context = EnvContext(
+        copy.deepcopy(dict(config.env_config)),
+        worker_index=worker_index,
+        vector_index=vector_index,
+        remote=config.remote_worker_envs,
+        num_workers=config.num_env_runners,
+    )
+    limit = context.get("max_episode_steps")
+    made = env_creator(context)
+    return made if limit is None else TimeLimit(as_parallel_env(made, f"env {str(config.env)!r}"), limit)
+
+
+def notes(network: NetworkSettings, env: VectorIncentiveEnv) -> Iterator[str]:
+    """One line about everything in an environment that is slow or unseen by default, with the key that changes it.
+
+    Args:
+        network: the agents'.
+        env: what they act in.
+    """
+    default = network.filters == NetworkSettings().filters
+    for group in env.groups:
+        who = f"env {env.name!r}: agent {env.possible_agents[group.agents[0]]!r}"
+        shape = group.observation_shape
+        picture = shape if len(shape) == 3 else group.picture_shape
+        if picture is None:
+            continue
+        filters = suggested_filters(picture)
+        hint = f", filters: {filters}" if default and filters else ""
+        if len(shape) != 3 and network.encoder is None:
+            if group.has_only_picture:
+                yield (
+                    f"{who}: the picture {picture} in its observations is flattened; for convolutions set "
+                    f"agent_network: {{encoder: picture_and_vector{hint}}}"
+                )
+        elif default and (count := num_features(network.filters, picture)) > MANY_FEATURES:
+            yield (
+                f"{who}: pictures {picture} are large: the default filters make {count:,} numbers of each; set "
+                f"agent_network: {{filters: {filters}}}, which make {num_features(filters, picture):,}"
+            )
+    if len(env.state_shape) == 1 and env.state_shape[0] > _MANY_STATES:
+        yield (
+            f"env {env.name!r}: the designer observes {env.state_shape[0]:,} numbers (all observations in a row unless "
+            "there is a state()); a smaller state() makes it fast"
+        )
