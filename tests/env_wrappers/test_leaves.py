@@ -56,7 +56,9 @@ NOT_MEMBERS = [
 #: Where the value stands, and what the message calls the place.
 PLACES = [
     pytest.param(lambda s: s, lambda v: v, "observations", id="alone"),
-    pytest.param(lambda s: Dict({"x": TWO, "y": s}), lambda v: {"x": 0, "y": v}, r"observations\['y'\]", id="in a Dict"),
+    pytest.param(
+        lambda s: Dict({"x": TWO, "y": s}), lambda v: {"x": 0, "y": v}, r"observations\['y'\]", id="in a Dict"
+    ),
     pytest.param(lambda s: Tuple((s, TWO)), lambda v: (v, 0), r"observations\[0\]", id="in a Tuple"),
     pytest.param(
         lambda s: Dict({"p": Tuple((TWO, Dict({"q": s})))}),

@@ -88,7 +88,6 @@ def test_in_infos_and_observations() -> None:
 
 def test_one_that_comes_later_than_the_first_step() -> None:
     env = masked(PAIR, np.zeros(2), infos=lambda agent, t: {"action_mask": ONLY_LAST} if t > 1 else {})
-    env._index  # noqa: B018
     env.envs[0]._lives["a"] = 3  # type: ignore[attr-defined]
     env.step([np.array([[0]])])
     with pytest.raises(EnvAPIError, match=r"agent 'a': action_mask is in infos, but was in none of the first ones"):
@@ -96,8 +95,8 @@ def test_one_that_comes_later_than_the_first_step() -> None:
 
 
 def test_one_that_is_missing_in_a_step() -> None:
+    env = masked(PAIR, np.zeros(2), infos=lambda agent, t: {} if t else {"action_mask": ONLY_LAST})
     with pytest.raises(EnvAPIError, match="action_mask is missing in infos, expected 3 flags"):
-        env = masked(PAIR, np.zeros(2), infos=lambda agent, t: {} if t else {"action_mask": ONLY_LAST})
         env.step([np.array([[2]])])
 
 
