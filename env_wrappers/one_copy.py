@@ -49,7 +49,7 @@ class OneCopyEnv(IncentiveEnv):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
-        """A new episode; the same as the first copy's of a batch with this seed."""
+        """A new episode; the same as the first copy's of a batch with this seed, which is seeded with its first child."""
         self.vector.reset(seed)
         self._acted = []
         self.agents = self._living()
