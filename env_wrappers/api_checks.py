@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from env_wrappers.spaces import shown
+from env_wrappers.leaves import BoxLeaf, shown
+from env_wrappers.masks import MASK, check_legal, flat_mask
 from env_wrappers.vector import EnvAPIError
 
 # PettingZoo's API test and RLlib both let infos carry entries that belong to no agent under these names.
@@ -124,19 +125,25 @@ class ApiChecker:
             raise self.error(f"{key} holds {shown(value)}, expected True or False", agent)
         return bool(array.reshape(()))
 
-    def mask(self, mask: np.ndarray | None, width: int, agent: str) -> np.ndarray:
-        """The legal actions of an agent that acts next, ``[width]`` bool.
+    def mask(self, mask: Any, choices: tuple[int, ...], agent: str) -> np.ndarray:
+        """The legal actions of an agent that acts next, ``[sum(choices)]`` bool.
+
+        Args:
+            mask: as the environment gave it; None where it gave none.
+            choices: how many options each choice of an action has.
+            agent: whose.
 
         Raises:
-            EnvAPIError: if there is none, if it is of another size, or if it allows nothing.
+            EnvAPIError: if there is none, if it holds anything but flags, is of another size, or allows nothing.
         """
         if mask is None:
-            raise self.error(f"action_mask is missing in infos, expected {width} flags", agent)
-        if mask.shape != (width,):
-            raise self.error(f"action_mask has {mask.size} flags, expected {width}", agent)
-        if not mask.any():
-            raise self.error("action_mask allows no action, expected at least one", agent)
-        return mask
+            raise self.error(f"{MASK} is missing in infos, expected {sum(choices)} flags", agent)
+        try:
+            flags = flat_mask(mask)
+            check_legal(flags, choices)
+        except ValueError as error:
+            raise self.error(str(error), agent) from error
+        return flags
 
     def context(self, values: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         """The arrays for mechanisms.
@@ -149,21 +156,17 @@ class ApiChecker:
             raise self.error(f"context() has shapes {got}, expected {dict(shapes)}")
         return values
 
-    def state(self, state: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """The designer's observation.
+    def state(self, state: np.ndarray, leaf: BoxLeaf, dtype: np.dtype) -> np.ndarray:
+        """The designer's observation: a uint8 picture as it is, otherwise finite numbers.
 
         Raises:
-            EnvAPIError: if it is of another shape, or holds anything but finite numbers.
+            EnvAPIError: if it is no member of its space.
         """
-        if state.shape != shape:
-            raise self.error(f"state() has shape {state.shape}, expected {shape}")
-        if state.dtype.kind not in "biuf":
-            raise self.error(f"state() has dtype {state.dtype}, expected {dtype}")
-        with np.errstate(over="ignore", invalid="ignore"):
-            state = state.astype(dtype)
-        if dtype == np.float32 and not np.isfinite(state).all():
-            raise self.error("state() holds NaN or infinity, expected finite float32 numbers")
-        return state
+        try:
+            values = leaf.check(state)
+            return values if dtype == np.uint8 else leaf.numbers(values)
+        except ValueError as error:
+            raise self.error(str(error)) from error
 
 
 def _kind(result: Any) -> str:

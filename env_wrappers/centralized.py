@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from env_wrappers.incentive_env import action_features
-from env_wrappers.spaces import shown
+from env_wrappers.leaves import shown
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, num_logits
 
 AGENT = "central"
@@ -29,7 +29,7 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self.inner = inner
         self.name = inner.name
         self.max_episode_steps = inner.max_episode_steps
-        self.resumable = inner.resumable
+        self.resumable, self.one_by_one = inner.resumable, inner.one_by_one
         self.state_picture_shape = inner.state_picture_shape
         nvec: list[int] = []
         self._widths: list[int] = []

@@ -24,6 +24,8 @@ class IncentiveEnv(ParallelEnv):
         max_episode_steps: bound on an episode's length, or None.
         picture_keys: entries of agents' Dict observations that are layers ``[C, H, W]`` of one picture. In batches
             it comes first in the row of numbers, channels last, so that networks can look at it.
+        observe_masks: agents observe the ``action_mask`` of their Dict observations like any other entry; legal actions
+            are those of the infos' masks.
         mechanism_facts: see :class:`env_wrappers.vector.VectorIncentiveEnv`.
     """
 
@@ -32,6 +34,7 @@ class IncentiveEnv(ParallelEnv):
     action_feature_size: int | None = None
     max_episode_steps: int | None = None
     picture_keys: tuple[str, ...] = ()
+    observe_masks: bool = False
     state_space: gym.Space
     mechanism_facts: Mapping[str, Any] = MappingProxyType({})
 
@@ -87,7 +90,7 @@ def incentive_side(env: ParallelEnv) -> IncentiveEnv | None:
     """The :class:`IncentiveEnv` that an environment is or wraps, if any."""
     if isinstance(env, IncentiveEnv):
         return env
-    inner = env.unwrapped
+    inner = getattr(env, "unwrapped", env)
     return inner if isinstance(inner, IncentiveEnv) else None
 
 
@@ -135,7 +138,7 @@ def action_features(space: gym.Space, actions: np.ndarray) -> np.ndarray:
 def state_of(env: ParallelEnv) -> np.ndarray | None:
     """``env.state()``, or None where the environment has none."""
     # Some of PettingZoo's classic environments keep a dict under this name.
-    if not callable(getattr(env.unwrapped, "state", None)):
+    if not callable(getattr(getattr(env, "unwrapped", env), "state", None)):
         return None
     try:
         return np.asarray(env.state())

@@ -9,17 +9,14 @@ import numpy as np
 from pettingzoo import ParallelEnv
 
 from env_wrappers.api_checks import ApiChecker
-from env_wrappers.incentive_env import (
-    IncentiveEnv,
-    action_feature_size,
-    action_features,
-    default_num_action_types,
-    incentive_side,
-    state_of,
-    state_space_of,
-)
-from env_wrappers.spaces import ActionProcessor, ObservationProcessor, action_processor
-from env_wrappers.vector import AgentGroup, VectorIncentiveEnv, check_num_envs, child_seeds, num_logits
+from env_wrappers.first_copy import describe, given_spaces, name_of
+from env_wrappers.incentive_env import IncentiveEnv, action_features, incentive_side, state_of
+from env_wrappers.kinds import agents_of, as_parallel_env
+from env_wrappers.masks import MASK, choices_of
+from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv, check_num_envs, child_seeds
+
+#: Makes a ParallelEnv, or what kinds.py finds one in.
+Factory = Callable[[], Any]
 
 
 class LoopVectorEnv(VectorIncentiveEnv):
@@ -29,89 +26,87 @@ class LoopVectorEnv(VectorIncentiveEnv):
     environment is not an :class:`IncentiveEnv`, the designer observes ``env.state()`` (else all observations
     concatenated), wants the sum of the agents' rewards, and pays by discrete action.
 
+    What spaces do not say (masks in infos, the state's shape) is read off a first copy, which is reset, stepped once
+    and closed before the others are made: there are never more than B copies at a time.
+
     Args:
-        factory: makes one environment.
+        factory: makes one environment; or B of them, one for each copy.
         num_envs: B, >= 1.
         name: for messages.
         autoreset: see :class:`VectorIncentiveEnv`.
 
     Raises:
-        EnvAPIError: whenever an environment breaks PettingZoo's ParallelEnv API.
+        EnvAPIError: if what is made is no PettingZoo environment, and whenever it breaks PettingZoo's ParallelEnv API.
         ValueError: if its spaces are not supported, or ``num_envs`` is not a whole number >= 1.
+        RuntimeError: if the first copy can be made, but not all of them.
     """
+
+    one_by_one = True
 
     def __init__(
         self,
-        factory: Callable[[], ParallelEnv],
+        factory: Factory | Sequence[Factory],
         num_envs: int,
         name: str | None = None,
         autoreset: bool = False,
     ) -> None:
-        self.envs: list[ParallelEnv] = [factory() for _ in range(check_num_envs(num_envs))]
-        env = self.envs[0]
-        self.name = name or str(env.metadata.get("name", type(env).__name__))
-        agents = tuple(env.possible_agents)
-        self._index = {agent: i for i, agent in enumerate(agents)}
-        self._check = ApiChecker(self.name, agents)
-        # Masks that come in infos are no part of a space: the metadata or the first infos show them.
-        _, infos = self._check.reset(env.reset())
-        infos = self._check.mapping("infos", infos)
-        masked = bool(env.metadata.get("action_mask"))
-        self._sides: list[IncentiveEnv | None] = [incentive_side(e) for e in self.envs]
-        own = self._sides[0]
-        pictures = own.picture_keys if own else ()
-        self._processors = {
-            a: ObservationProcessor(env.observation_space(a), masked or "action_mask" in (infos.get(a) or {}), pictures)
-            for a in agents
-        }
-        self._actions = {a: self._action_processor(env, a) for a in agents}
-        self.observation_spaces = {a: self._processors[a].space for a in agents}
-        self.action_spaces = {a: self._actions[a].space for a in agents}
-        self.max_episode_steps = own.max_episode_steps if own else None
-        if own:
-            names: Sequence[str] = own.action_type_names
-            feature_size = own.action_feature_size or len(names)
-        else:
-            count = default_num_action_types(self.action_spaces)
-            names = ("any",) if count == 1 else [str(i) for i in range(count)]
-            feature_size = max(action_feature_size(s) for s in self.action_spaces.values())
-        self._types_by_action = own is None and len(names) > 1
-        concatenated = np.zeros(sum(int(np.prod(p.shape)) for p in self._processors.values()), np.float32)
-        own_state = state_of(env)
-        first_state = concatenated if own_state is None else own_state
-        space = state_space_of(env)
-        shape = first_state.shape if space is None or space.shape is None else space.shape
-        dtype = np.uint8 if first_state.dtype == np.uint8 and len(shape) == 3 else np.float32
-        contexts = {k: np.shape(v) for k, v in own.context().items()} if own else {}
-        self.mechanism_facts = own.mechanism_facts if own else {}
-        groups = self._groups(agents)
-        self.allocate(num_envs, agents, groups, shape, dtype, names, feature_size, contexts, autoreset)
+        num_envs = check_num_envs(num_envs)
+        factories = [factory] * num_envs if callable(factory) else list(factory)
+        first = _make(factories[0], name)
+        try:
+            self.name = name or name_of(first)
+            self._about = about = describe(first, self.name)
+        finally:
+            _close(first)
+            del first
+        self._index = {agent: i for i, agent in enumerate(about.agents)}
+        self._check = ApiChecker(self.name, about.agents)
+        self._processors, self._actions, self._info_masks = about.processors, about.actions, about.info_masks
+        self.observation_spaces = {agent: about.processors[agent].space for agent in about.agents}
+        self.action_spaces = {agent: about.actions[agent].space for agent in about.agents}
+        self._choices = {agent: choices_of(space) for agent, space in self.action_spaces.items()}
+        self.max_episode_steps, self.mechanism_facts = about.max_episode_steps, about.mechanism_facts
+        self.allocate(
+            num_envs,
+            about.agents,
+            about.groups,
+            about.state_shape,
+            about.state_dtype,
+            about.action_type_names,
+            about.action_feature_size,
+            about.context_shapes,
+            autoreset,
+        )
         self._place = {
-            agents[i]: (g, position) for g, group in enumerate(groups) for position, i in enumerate(group.agents)
+            about.agents[i]: (g, position)
+            for g, group in enumerate(about.groups)
+            for position, i in enumerate(group.agents)
         }
         # Agents whose life in the running episode has ended.
-        self._finished = np.zeros((self.num_envs, len(agents)), bool)
+        self._finished = np.zeros((num_envs, len(about.agents)), bool)
+        self.envs: list[ParallelEnv] = []
+        self._make_copies(factories)
+        self._sides: list[IncentiveEnv | None] = [incentive_side(env) for env in self.envs]
 
-    def _action_processor(self, env: ParallelEnv, agent: str) -> ActionProcessor:
+    def _make_copies(self, factories: Sequence[Factory]) -> None:
+        """All copies; if one of them cannot be made, those before it are closed."""
+        who = f"env {self.name!r}"
         try:
-            return action_processor(env.action_space(agent))
-        except ValueError as error:
-            raise ValueError(f"env {self.name!r}: agent {agent!r}: {error}") from error
-
-    def _groups(self, agents: Sequence[str]) -> list[AgentGroup]:
-        """Agents of equal processed spaces, in order of first appearance."""
-        kinds: list[tuple[Any, ...]] = []
-        members: list[list[int]] = []
-        for i, agent in enumerate(agents):
-            processor = self._processors[agent]
-            actions, picture = self.action_spaces[agent], processor.picture_shape
-            kind = (processor.shape, processor.dtype, actions, processor.masked, picture)
-            # Compared, not hashed by repr: that abbreviates the bounds of large boxes.
-            if kind not in kinds:
-                kinds.append(kind)
-                members.append([])
-            members[kinds.index(kind)].append(i)
-        return [AgentGroup(tuple(who), *kind) for who, kind in zip(members, kinds, strict=True)]
+            for factory in factories:
+                env = _make(factory, self.name)
+                self.envs.append(env)
+                if agents_of(env, who) != self._about.agents or given_spaces(env, who) != self._about.given:
+                    raise EnvAPIError(f"{who}: copies differ in their agents or spaces; all must have the same")
+        except EnvAPIError:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            raise RuntimeError(
+                f"{who}: copy {len(self.envs) + 1} of {self.num_envs} could not be made: {type(error).__name__}: "
+                f"{error}; if there can be only one at a time, set num_envs_per_env_runner: 1, and let close() release "
+                "what it holds"
+            ) from error
 
     # -- stepping ---------------------------------------------------------------------------------------
 
@@ -130,7 +125,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
         self._finished[b] = False
         for group in self.observations:
             group[b] = 0
-        self._observe(b, observations, infos, living)
+        self._observe(b, observations, infos, living, after_reset=True)
         self.episode_over[b] = not living
         self._ask_whether_due(b)
 
@@ -167,9 +162,11 @@ class LoopVectorEnv(VectorIncentiveEnv):
             if self._finished[b, i] and not (terminations.get(agent) or truncations.get(agent))
         ]
         living = check.living(env.agents, returned)
+        for agent, reward in rewards.items():
+            # Also of agents that did not act: some are paid after their end for what they did.
+            self.rewards[b, self._index[agent]] = check.number("rewards", reward, agent)
         for agent in acting:
             i = self._index[agent]
-            self.rewards[b, i] = check.number("rewards", rewards[agent], agent)
             ended = check.flag("terminations", terminations[agent], agent)
             cut = check.flag("truncations", truncations[agent], agent)
             # An agent that leaves without a flag has nothing to come.
@@ -196,7 +193,7 @@ class LoopVectorEnv(VectorIncentiveEnv):
                 i = self._index[agent]
                 features = action_features(self.action_spaces[agent], action)
                 self.action_features[b, i, : len(features)] = features
-                if self._types_by_action:
+                if self._about.types_by_action:
                     self.action_types[b, i] = action
             return
         self.designer_reward[b] = check.number("designer_reward()", own.designer_reward())
@@ -213,7 +210,9 @@ class LoopVectorEnv(VectorIncentiveEnv):
         for key, value in check.context(own.context(), self.context_shapes).items():
             self.context[key][b] = value
 
-    def _observe(self, b: int, observations: Any, infos: Any, present: Sequence[str]) -> None:
+    def _observe(
+        self, b: int, observations: Any, infos: Any, present: Sequence[str], after_reset: bool = False
+    ) -> None:
         """Takes in what the environment shows to the agents that acted or are about to."""
         check = self._check
         living = [agent for agent in present if self.active[b, self._index[agent]]]
@@ -231,24 +230,47 @@ class LoopVectorEnv(VectorIncentiveEnv):
                 continue
             g, position = self._place[agent]
             try:
-                values, mask = self._processors[agent](observations[agent], infos.get(agent) or {})
+                values, mask = self._processors[agent](observations[agent])
             except ValueError as error:
                 raise check.error(str(error), agent) from error
             self.observations[g][b, position] = values
-            masks = self.action_masks[g]
-            if masks is not None and self.active[b, self._index[agent]]:
-                masks[b, position] = check.mask(mask, num_logits(self.groups[g].action_space), agent)
-        state = state_of(self.envs[b])
-        if state is None:
-            state = self._concatenated(b, present)
-        self.state[b] = check.state(state, self.state_shape, self.state_dtype)
+            if self.active[b, self._index[agent]]:
+                self._put_mask(b, agent, mask, infos.get(agent) or {}, after_reset)
+        about = self._about
+        if about.state is None:
+            self.state[b] = self._concatenated(b, present)
+        else:
+            state = state_of(self.envs[b])
+            self.state[b] = check.state(np.asarray(state), about.state, about.state_dtype)
+
+    def _put_mask(self, b: int, agent: str, observed: Any, info: Any, after_reset: bool) -> None:
+        """The legal actions of an agent that acts next: those of its observation, else those of its info."""
+        g, position = self._place[agent]
+        masks, given, choices = self.action_masks[g], info.get(MASK), self._choices[agent]
+        if masks is None:
+            if given is not None:
+                raise self._check.error(
+                    f"{MASK} is in infos, but was in none of the first ones; give it from the first step on, or set "
+                    f"metadata['{MASK}'] = True",
+                    agent,
+                )
+            return
+        if self._processors[agent].masked:
+            masks[b, position] = flags = self._check.mask(observed, choices, agent)
+            if given is not None and not np.array_equal(flags, self._check.mask(given, choices, agent)):
+                raise self._check.error(f"{MASK} in infos is not the one in observations", agent)
+            return
+        expected = self._info_masks[agent]
+        if given is not None or (expected.after_reset if after_reset else expected.after_step):
+            masks[b, position] = self._check.mask(given, choices, agent)
 
     def _concatenated(self, b: int, present: Sequence[str]) -> np.ndarray:
-        """All observations in one row; zeros for absent agents."""
+        """All observations in one row, pictures between 0 and 1; zeros for absent agents."""
         parts = []
         for agent in self.possible_agents:
             g, position = self._place[agent]
             part = self.observations[g][b, position].ravel()
+            part = part / np.float32(255) if part.dtype == np.uint8 else part
             parts.append(part if agent in present else np.zeros_like(part))
         return np.concatenate(parts, dtype=np.float32)
 
@@ -292,4 +314,14 @@ class LoopVectorEnv(VectorIncentiveEnv):
     def close(self) -> None:
         """Closes all copies."""
         for env in self.envs:
-            env.close()
+            _close(env)
+
+
+def _make(factory: Factory, name: str | None) -> ParallelEnv:
+    """One environment of the right kind."""
+    return as_parallel_env(factory(), f"env {name!r}" if name else "the factory")
+
+
+def _close(env: ParallelEnv) -> None:
+    if callable(close := getattr(env, "close", None)):
+        close()

@@ -49,7 +49,7 @@ class OneCopyEnv(IncentiveEnv):
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
-        """A new episode; the same as the first copy's of a batch with this seed."""
+        """A new episode, that of the first copy of a batch with this seed (which gets the seed's first child)."""
         self.vector.reset(seed)
         self._acted = []
         self.agents = self._living()

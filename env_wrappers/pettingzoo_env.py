@@ -10,9 +10,10 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
-from pettingzoo import AECEnv, ParallelEnv
-from pettingzoo.utils.conversions import aec_to_parallel
+from pettingzoo import ParallelEnv
 
+from env_wrappers.kinds import as_parallel_env
+from env_wrappers.time_limit import TimeLimit
 from rllib_metagrad.settings import nearest
 
 
@@ -22,7 +23,8 @@ def make_pettingzoo(id: str = "", **kwargs: Any) -> ParallelEnv:
     Args:
         id: ``package.module`` with a ``parallel_env`` (or an AEC ``env``) function, such as
             ``mpe2.simple_spread_v3``; or ``package.module:callable`` of your own.
-        kwargs: for that function.
+        kwargs: for that function. ``max_episode_steps`` is ours, unless it has such an argument: it cuts episodes
+            after so many steps.
 
     Raises:
         ValueError: if there is no such module or function, if it does not take these arguments, or if what it
@@ -32,6 +34,8 @@ def make_pettingzoo(id: str = "", **kwargs: Any) -> ParallelEnv:
         raise ValueError("pettingzoo: env_config needs id, e.g. id: mpe2.simple_spread_v3")
     module, factory = _find(id)
     known = _parameters(module, factory)
+    own = "max_episode_steps" in (known or ())
+    limit = None if own else kwargs.pop("max_episode_steps", None)
     for key in kwargs:
         if known is not None and key not in known:
             raise ValueError(f"pettingzoo: {id} has no argument {key!r}{nearest(key, known)}")
@@ -41,17 +45,8 @@ def make_pettingzoo(id: str = "", **kwargs: Any) -> ParallelEnv:
             signature.bind(**kwargs)
     except TypeError as error:
         raise ValueError(f"pettingzoo: {id} does not take these env_config keys: {error}") from error
-    env = factory(**kwargs)
-    if isinstance(env, AECEnv):
-        if not env.metadata.get("is_parallelizable", False):
-            raise ValueError(
-                f"pettingzoo: the agents of {id} take turns; only environments whose agents act at the "
-                "same time (metadata is_parallelizable) are supported"
-            )
-        env = aec_to_parallel(env)
-    if not isinstance(env, ParallelEnv):
-        raise ValueError(f"pettingzoo: {id} made a {type(env).__name__}, not a PettingZoo environment")
-    return env
+    env = as_parallel_env(factory(**kwargs), f"pettingzoo: {id}")
+    return env if limit is None else TimeLimit(env, limit)
 
 
 def _find(id: str) -> tuple[ModuleType, Callable[..., Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -76,7 +77,7 @@ def make(name: str, backend: str | None = None, **config: Any) -> ParallelEnv:
     """
     factory, _ = _lookup(name, backend)
     _check_config(name, factory, config)
-    return factory(**config)
+    return factory(**copy.deepcopy(config))
 
 
 def make_vec(
@@ -106,10 +107,11 @@ def make_vec(
     _check_config(name, factory, config)
     env: VectorIncentiveEnv
     if vec_factory is not None:
-        env = vec_factory(num_envs, autoreset=autoreset, **config)
+        env = vec_factory(num_envs, autoreset=autoreset, **copy.deepcopy(config))
     else:
         label = str(config.get("id", name))
-        env = LoopVectorEnv(lambda: factory(**config), num_envs, label, autoreset)
+        # A copy for each: a constructor may take keys out of what it is given.
+        env = LoopVectorEnv(lambda: factory(**copy.deepcopy(config)), num_envs, label, autoreset)
     return CentralizedVectorEnv(env) if centralized else env
 
 

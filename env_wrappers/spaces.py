@@ -2,122 +2,155 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.leaves import BoxLeaf, make_leaf, shown
+from env_wrappers.masks import MASK
+
 
 class ObservationProcessor:
     """Turns one agent's observations into arrays of one shape.
 
-    Discrete observations become one-hot; other composite ones are flattened; pictures (three axes) keep
-    their shape; masks of legal actions (a dict's ``action_mask`` beside its ``observation``, or the info
-    dict's) are split off.
+    Discrete observations become one-hot; uint8 numbers are scaled to [0, 1] by their own bounds; what has several
+    parts becomes one row of numbers, in Gymnasium's order. A picture (three axes) keeps its shape; one among other
+    parts comes first in the row. The entry ``action_mask`` of a Dict, wherever it stands, is a mask of legal actions
+    and no part of what is observed.
 
     Args:
         space: the environment's.
-        mask_in_info: whether infos carry ``action_mask``.
-        picture_keys: of a dict's entries that are layers ``[C, H, W]`` of a picture, which comes first, channels last;
-            those that it does not have count for nothing.
+        picture_keys: of a Dict's entries that are layers ``[C, H, W]`` of one picture, which comes first, channels
+            last; missing keys are ignored. Without them the only part ``[H, W, C]`` is the picture.
+        observe_masks: entries ``action_mask`` are observed like all others, and no masks.
 
     Attributes:
         shape, dtype, space: of the processed observation.
-        masked: whether there are masks.
-        picture_shape: ``(H, W, C)`` of the picture at the beginning, or None.
+        masked: whether there is a mask in it.
+        picture_shape: ``(H, W, C)`` of the picture at the beginning of a row, or None.
+        picture_is_only_one: the picture was found by itself, without picture_keys.
+
+    Raises:
+        ValueError: if the space is not supported.
     """
 
-    def __init__(self, space: gym.Space, mask_in_info: bool = False, picture_keys: Sequence[str] = ()) -> None:
-        self._mask_in_dict = (
-            isinstance(space, gym.spaces.Dict) and "observation" in space.spaces and "action_mask" in space.spaces
-        )
-        self.masked = self._mask_in_dict or mask_in_info
-        self._inner: gym.Space = space["observation"] if self._mask_in_dict else space
-        inner = self._inner
-        self._is_discrete = isinstance(inner, gym.spaces.Discrete | gym.spaces.MultiDiscrete | gym.spaces.MultiBinary)
-        self._is_box = isinstance(inner, gym.spaces.Box)
-        if self._is_box and len(inner.shape or ()) == 3:
-            image = inner.dtype == np.uint8
-            self.shape: tuple[int, ...] = tuple(inner.shape or ())
-            self.dtype = np.dtype(np.uint8 if image else np.float32)
-        else:
-            self.shape = (gym.spaces.flatdim(inner),)
-            self.dtype = np.dtype(np.float32)
-        own = inner.spaces if isinstance(inner, gym.spaces.Dict) else {}
-        self._layers = [key for key in picture_keys if key in own]
-        self._others = gym.spaces.Dict({key: space for key, space in own.items() if key not in self._layers})
-        self.picture_shape: tuple[int, ...] | None = None
-        if self._layers:
-            shapes = [own[key].shape for key in self._layers]
-            self.picture_shape = (*shapes[0][1:], sum(shape[0] for shape in shapes))
-        limit = (0, 255) if self.dtype == np.uint8 else (-np.inf, np.inf)
+    def __init__(self, space: gym.Space, picture_keys: Sequence[str] = (), observe_masks: bool = False) -> None:
+        self._space = space
+        places = dict(_places_of(space, None if observe_masks else MASK))
+        masks = [path for path in places if path and path[-1] == MASK and not observe_masks]
+        self._mask = masks[0] if masks else None
+        self._leaves = {path: make_leaf(part, _name(path)) for path, part in places.items() if path not in masks}
+        if len(masks) > 1:
+            raise ValueError(f"observation space {shown(space)} has {len(masks)} entries {MASK}, expected one")
+        self.masked = bool(masks)
+        if self.masked and not self._leaves:
+            raise ValueError(f"observation space {shown(space)} has nothing beside {MASK}; add what agents observe")
+        own = [(key,) for key in picture_keys if isinstance(self._leaves.get((key,)), BoxLeaf)]
+        pictures = [path for path, leaf in self._leaves.items() if leaf.is_picture]
+        alone = len(self._leaves) == 1 and len(pictures) == 1 and not own
+        self.picture_is_only_one = not own and not alone and len(pictures) == 1
+        self._picture = own or (pictures if self.picture_is_only_one else [])
+        self._channels_first = bool(own)
+        self._others = [path for path in self._leaves if path not in self._picture]
+        self.picture_shape = self._shape_of_picture()
+        only = self._leaves[pictures[0]] if alone else None
+        self._plain_picture = isinstance(only, BoxLeaf) and only.is_plain_picture
+        size = sum(int(np.prod(leaf.shape)) for leaf in self._leaves.values())
+        self.shape: tuple[int, ...] = (size,) if only is None else only.shape
+        self.dtype = np.dtype(np.uint8 if self._plain_picture else np.float32)
+        limit = (0, 255) if self._plain_picture else (-np.inf, np.inf)
         self.space = gym.spaces.Box(limit[0], limit[1], self.shape, self.dtype.type)
 
-    def __call__(self, observation: Any, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
-        """The processed observation, and the mask or None.
+    def _shape_of_picture(self) -> tuple[int, ...] | None:
+        shapes = [self._leaves[path].shape for path in self._picture]
+        if not shapes:
+            return None
+        return (*shapes[0][1:], sum(shape[0] for shape in shapes)) if self._channels_first else shapes[0]
+
+    def __call__(self, observation: Any) -> tuple[np.ndarray, Any]:
+        """The processed observation, and the mask as it was given, or None.
 
         Raises:
             ValueError: if the observation is not in the space, saying how.
         """
-        mask = None
-        if self._mask_in_dict:
-            if not isinstance(observation, dict) or not {"observation", "action_mask"} <= observation.keys():
-                got = sorted(observation) if isinstance(observation, dict) else type(observation).__name__
-                raise ValueError(f"observations holds {got}, expected a dict of observation and action_mask")
-            mask = flat_mask(observation["action_mask"])
-            observation = observation["observation"]
-        elif self.masked and "action_mask" in info:
-            mask = flat_mask(info["action_mask"])
-        if self._is_box:
-            try:
-                values = np.asarray(observation)
-            except ValueError as error:
-                raise ValueError(f"observations holds {shown(observation)}, expected an array: {error}") from error
-            if values.shape != self._inner.shape:
-                raise ValueError(f"observations has shape {values.shape}, expected {self._inner.shape}")
-            if values.dtype.kind not in "biuf":
-                raise ValueError(f"observations has dtype {values.dtype}, expected {self._inner.dtype}")
-            if self.dtype == np.uint8 and not np.issubdtype(values.dtype, np.integer):
-                # A cast would turn a picture of [0, 1] floats black without a word.
-                raise ValueError(f"observations has dtype {values.dtype}, expected {self._inner.dtype}")
-        elif self._is_discrete and not self._inner.contains(observation):
-            # flatten() would take a negative index for one from the end.
-            raise ValueError(f"observations holds {shown(observation)}, expected a member of {self._inner}")
+        values, mask = self.check(observation)
+        if self._plain_picture:
+            (picture,) = values.values()
+            return picture.astype(np.uint8), mask
+        parts = {path: leaf.numbers(values[path]) for path, leaf in self._leaves.items()}
+        if not self._picture:
+            row = [part.reshape(-1) for part in parts.values()]
         else:
-            try:
-                values = self._flatten(observation)
-            except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-                raise ValueError(
-                    f"observations holds {shown(observation)}, expected a member of {self._inner}: {error}"
-                ) from error
-        # Cast first: a float64 beyond float32's range becomes infinite only here.
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = values.reshape(self.shape).astype(self.dtype)
-        if self.dtype == np.float32 and not np.isfinite(values).all():
-            raise ValueError("observations holds NaN or infinity, expected finite float32 numbers")
-        return values, mask
+            picture = parts[self._picture[0]]
+            if self._channels_first:
+                picture = np.concatenate([parts[path] for path in self._picture]).transpose(1, 2, 0)
+            row = [picture.reshape(-1), *(parts[path].reshape(-1) for path in self._others)]
+        return (row[0] if len(row) == 1 else np.concatenate(row)).reshape(self.shape), mask
 
-    def _flatten(self, observation: Any) -> np.ndarray:
-        """A composite observation as one row, its picture first."""
-        if not self._layers:
-            return np.asarray(gym.spaces.flatten(self._inner, observation))
-        picture = np.concatenate([observation[key] for key in self._layers]).transpose(1, 2, 0)
-        return np.concatenate([picture.reshape(-1), gym.spaces.flatten(self._others, observation)])
+    def check(self, observation: Any) -> tuple[dict[tuple[Any, ...], np.ndarray], Any]:
+        """The observation's leaves by path, as the space has them, and the mask as it was given, or None.
 
+        Raises:
+            ValueError: if the observation is not in the space, saying how.
+        """
+        found = dict(_values_of(self._space, observation, self._mask))
+        mask = None if self._mask is None else found.pop(self._mask)
+        return {path: self._leaves[path].check(value) for path, value in found.items()}, mask
 
-def shown(value: Any) -> str:
-    """A value as one short line, for messages."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    def outside(self, observation: Any) -> list[str]:
+        """Names of the float parts of a checked observation that are beyond their declared bounds."""
+        values, _ = self.check(observation)
+        boxes = ((leaf, values[path]) for path, leaf in self._leaves.items() if isinstance(leaf, BoxLeaf))
+        return [f"{leaf.name} of {leaf.space}" for leaf, value in boxes if leaf.is_outside(value)]
 
 
-def flat_mask(mask: Any) -> np.ndarray:
-    """A mask of legal actions as one row of flags; Gymnasium's own for a MultiDiscrete are tuples of rows."""
-    if isinstance(mask, tuple | list) and any(np.ndim(part) for part in mask):
-        return np.concatenate([np.asarray(part, bool).reshape(-1) for part in mask])
-    return np.asarray(mask, bool).reshape(-1)
+def _name(path: tuple[Any, ...]) -> str:
+    return "observations" + "".join(f"[{key!r}]" for key in path)
+
+
+def _parts_of(space: gym.Space) -> list[tuple[Any, gym.Space]] | None:
+    """Keys and spaces of a Dict or Tuple, in order; None for all others."""
+    if isinstance(space, gym.spaces.Dict):
+        return list(space.spaces.items())
+    return list(enumerate(space.spaces)) if isinstance(space, gym.spaces.Tuple) else None
+
+
+def _places_of(
+    space: gym.Space, mask: str | None, path: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], gym.Space]]:
+    """Paths and spaces of all leaves, in Gymnasium's order; an entry of the mask's name counts as one."""
+    parts = _parts_of(space)
+    if parts is None or (path and path[-1] == mask):
+        yield path, space
+        return
+    for key, part in parts:
+        yield from _places_of(part, mask, (*path, key))
+
+
+def _values_of(
+    space: gym.Space, value: Any, mask: tuple[Any, ...] | None, path: tuple[Any, ...] = ()
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """What an observation holds at each leaf, and its mask.
+
+    Raises:
+        ValueError: if it is not built as the space is.
+    """
+    parts = _parts_of(space)
+    if parts is None or path == mask:
+        yield path, value
+        return
+    keys = [key for key, _ in parts]
+    if isinstance(space, gym.spaces.Dict):
+        if not isinstance(value, Mapping) or value.keys() != set(keys):
+            got = sorted(value, key=str) if isinstance(value, Mapping) else shown(value)
+            raise ValueError(f"{_name(path)} holds {got}, expected a dict of {' and '.join(map(str, keys))}")
+    elif not isinstance(value, tuple | list) or len(value) != len(keys):
+        raise ValueError(f"{_name(path)} holds {shown(value)}, expected a tuple of {len(keys)}")
+    for key, part in parts:
+        yield from _values_of(part, value[key], mask, (*path, key))
 
 
 @dataclass(frozen=True)
@@ -125,7 +158,7 @@ class ActionProcessor:
     """Between the policies' actions (counted from 0, flat) and the environment's.
 
     Attributes:
-        space: what policies act in: Discrete from 0, MultiDiscrete of one axis, Box of one axis (float32).
+        space: what policies act in: Discrete from 0, MultiDiscrete of one axis, Box of one axis.
         original: the environment's.
     """
 
@@ -133,13 +166,15 @@ class ActionProcessor:
     original: gym.Space
 
     def to_env(self, action: np.ndarray) -> Any:
-        """An action as the environment takes it."""
+        """An action as the environment takes it; numbers of a box are clipped into it."""
         if isinstance(self.original, gym.spaces.Discrete):
             return int(action) + int(self.original.start)
         if isinstance(self.original, gym.spaces.MultiDiscrete):
             return (action.reshape(self.original.shape) + self.original.start).astype(self.original.dtype)
         assert isinstance(self.original, gym.spaces.Box)
-        return action.reshape(self.original.shape).astype(self.original.dtype)
+        box = self.original
+        # Rounding to the space's type may lead just out of it.
+        return np.clip(action.reshape(box.shape).astype(box.dtype), box.low, box.high)
 
 
 def action_processor(space: gym.Space) -> ActionProcessor:
@@ -157,7 +192,20 @@ def action_processor(space: gym.Space) -> ActionProcessor:
         return ActionProcessor(gym.spaces.MultiDiscrete([2] * count), gym.spaces.MultiDiscrete(np.full(space.shape, 2)))
     if isinstance(space, gym.spaces.Box) and np.issubdtype(space.dtype, np.floating):
         low, high = space.low.reshape(-1), space.high.reshape(-1)
-        return ActionProcessor(gym.spaces.Box(low, high, dtype=np.float32), space)
+        return ActionProcessor(gym.spaces.Box(low, high, dtype=space.dtype.type), space)
     raise ValueError(
         f"action space {shown(space)} is not supported: it must be Discrete, MultiDiscrete, MultiBinary or a float Box"
     )
+
+
+def action_names(spaces: Sequence[gym.Space]) -> tuple[str, ...]:
+    """Names of discrete actions, as the environment counts them; counted from 0 where agents' first ones differ.
+
+    Args:
+        spaces: of all agents, all Discrete; the longest one says how many names there are.
+    """
+    discrete = [space for space in spaces if isinstance(space, gym.spaces.Discrete)]
+    starts = {int(space.start) for space in discrete}
+    first = starts.pop() if len(starts) == 1 else 0
+    count = max(int(space.n) for space in discrete)
+    return tuple(str(first + i) for i in range(count))

@@ -29,6 +29,8 @@ class AgentGroup:
         masked: whether masks of legal actions are given.
         picture_shape: ``(H, W, C)`` of the picture that observations of shape ``(D,)`` begin with, channels last; what
             follows it is a vector. None where there is no such picture.
+        has_only_picture: that picture is the only one among the parts of a user's observation, and nobody has said what
+            networks should do with it.
     """
 
     agents: tuple[int, ...]
@@ -37,6 +39,7 @@ class AgentGroup:
     action_space: gym.Space
     masked: bool = False
     picture_shape: tuple[int, ...] | None = None
+    has_only_picture: bool = False
 
 
 class VectorIncentiveEnv(ABC):
@@ -55,7 +58,8 @@ class VectorIncentiveEnv(ABC):
         state: ``[B, *state_shape]``, the designer's observation.
         state_picture_shape: as an :class:`AgentGroup`'s ``picture_shape``, of the state.
         active: ``[B, N]`` bool, the agent acts in the next step.
-        rewards: ``[B, N]`` float32; 0 for agents that did not act.
+        rewards: ``[B, N]`` float32 of the last step; for agents that did not act in it what they were paid all the same
+            (after their end), mostly 0.
         terminated: ``[B, N]`` bool, the agent's life ended in this step with nothing to come.
         truncated: ``[B, N]`` bool, the agent's life was cut in this step.
         episode_over: ``[B]`` bool.
@@ -74,6 +78,8 @@ class VectorIncentiveEnv(ABC):
 
     #: Whether get_state / set_state work; of a class, or of an instance that wraps another one.
     resumable: bool = False
+    #: Whether copies are whole environments of somebody's, stepped one by one: to have more of them saves nothing.
+    one_by_one: bool = False
 
     name: str
     observation_spaces: dict[str, gym.Space]

@@ -13,16 +13,14 @@ from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
-from ray.rllib.env.env_context import EnvContext
 from ray.rllib.utils import force_list
 from ray.rllib.utils.checkpoints import Checkpointable
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
-import env_wrappers
-from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
 from rllib_metagrad import metrics
 from rllib_metagrad.core.trajectory import Trajectory
+from rllib_metagrad.environments import build_env
 from rllib_metagrad.episode_statistics import EpisodeStatistics
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.modules.spec import EnvSpec
@@ -34,29 +32,6 @@ logger = logging.getLogger("ray.rllib")
 
 ENV_SPEC = "__env_spec__"
 _MAX_ENV_RESTARTS = 10
-
-
-def build_env(
-    config: Any, num_envs: int, env_creator: Callable[[EnvContext], Any] | None = None, worker_index: int = 0
-) -> VectorIncentiveEnv:
-    """The batched environment that a config names.
-
-    Args:
-        config: an IncentiveDesignConfig.
-        num_envs: B.
-        env_creator: RLlib's, for environments registered with Ray or given as classes.
-        worker_index: for the EnvContext that such an environment receives.
-
-    Raises:
-        ValueError: for an unknown name or wrong env_config.
-    """
-    if config.env in env_wrappers.names():
-        return env_wrappers.make_vec(config.env, num_envs, centralized=config.centralized, **dict(config.env_config))
-    if env_creator is None:
-        raise ValueError(f"env {config.env!r} is not one of {', '.join(env_wrappers.names())}")
-    context = EnvContext(config.env_config, worker_index=worker_index)
-    vector = LoopVectorEnv(lambda: env_creator(context), num_envs, name=str(config.env))
-    return env_wrappers.CentralizedVectorEnv(vector) if config.centralized else vector
 
 
 class IncentiveEnvRunner(CompatEnvRunner):
@@ -143,6 +118,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
             self.designer,
             self.generator,
             unsquash=self.config.normalize_actions,
+            gamma=self.config.gamma,
         )
 
     @property

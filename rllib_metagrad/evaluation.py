@@ -76,7 +76,9 @@ def evaluate(
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     changes = dict(env_config or {})
-    runner = _make_runner(algorithm, min(episodes, _MAX_ENVS), seed, greedy, changes)
+    # Nobody's simulator is started more often than in training.
+    most = algorithm.config.num_envs_per_env_runner if algorithm.env_runner.env.one_by_one else _MAX_ENVS
+    runner = _make_runner(algorithm, min(episodes, most), seed, greedy, changes)
     runner.sample(num_episodes=episodes, explore=False)
     totals = runner.statistics.take()
     assert totals is not None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +17,18 @@ from torch import Tensor
 from env_wrappers.vector import VectorIncentiveEnv
 from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
 from rllib_metagrad.in_force import InForce
+from rllib_metagrad.late_rewards import LateRewards
 from rllib_metagrad.modules.designer import Designer
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.population import Stack
 
 # Where neither the environment nor the config says how long an episode may get.
 _MAX_EPISODE_STEPS = 100_000
+#: Seconds after which somebody who waits for an end should hear what to do.
+_LONG_S = 30
+_ENDLESS = "set env_config: {max_episode_steps: 1000}, for example, or batch_mode: truncate_episodes"
+
+logger = logging.getLogger("ray.rllib")
 
 
 @dataclass
@@ -52,6 +61,7 @@ class Sampler:
         generator: of all draws.
         unsquash: continuous actions live in [-1, 1] and are scaled to the environment's box
             (RLlib's ``normalize_actions``); otherwise they are clipped to it.
+        gamma: the agents' discount, of what they are paid after their end (late_rewards.py).
     """
 
     def __init__(
@@ -62,6 +72,7 @@ class Sampler:
         designer: Designer,
         generator: torch.Generator,
         unsquash: bool = True,
+        gamma: float = 1.0,
     ) -> None:
         self.env = env
         self.stacks = stacks
@@ -69,6 +80,7 @@ class Sampler:
         self.designer = designer
         self.generator = generator
         self.unsquash = unsquash
+        self.late_rewards = LateRewards(env, gamma)
         reads = designer.mechanism.read_by_environment
         self.in_force = InForce(env, designer, generator) if reads else None
         #: The environment's metrics of the episodes that ended in the last rollout: one entry if they are complete,
@@ -89,15 +101,23 @@ class Sampler:
         env = self.env
         env.autoreset = False
         env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
+        self.late_rewards.restart()
         record = _Record(env, self.stacks, self.policies, env.max_episode_steps or 64)
+        message_due = math.inf if env.max_episode_steps else time.monotonic() + _LONG_S
         leaves = self._leaves(behavior)
         if on_step:
             on_step()
         while not env.episode_over.all():
             if record.length >= _MAX_EPISODE_STEPS:
-                raise RuntimeError(
-                    f"an episode of {env.name!r} has not ended after {_MAX_EPISODE_STEPS} steps; "
-                    "set batch_mode: truncate_episodes and a rollout_fragment_length"
+                raise RuntimeError(f"an episode of {env.name!r} has not ended after {record.length} steps; {_ENDLESS}")
+            if time.monotonic() > message_due:
+                message_due = math.inf
+                logger.warning(
+                    "episodes of %r have not ended after %d steps, %d s; if they never do, %s",
+                    env.name,
+                    record.length,
+                    _LONG_S,
+                    _ENDLESS,
                 )
             self._step(record, behavior, leaves)
             if on_step:
@@ -113,6 +133,7 @@ class Sampler:
         self.episode_metrics = []
         if reset:
             env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
+            self.late_rewards.restart()
         record = _Record(env, self.stacks, self.policies, length)
         leaves = self._leaves(behavior)
         for _ in range(length):
@@ -159,6 +180,7 @@ class Sampler:
 
     def _finish(self, record: _Record, behavior: Behavior) -> Trajectory:
         """Adds the designer's outputs: all of them now, unless the environment has read them already."""
+        self.late_rewards.credit(**record.for_late_rewards())
         arrays = record.arrays()
         if self.in_force is not None:
             return Trajectory(
@@ -322,6 +344,12 @@ class _Record:
             arrays[f"context/{key}"][t] = env.context[key]
         self.length += 1
         return over
+
+    def for_late_rewards(self) -> dict[str, np.ndarray]:
+        """What :meth:`LateRewards.credit` takes, of the steps so far."""
+        rows = {key: array[: self.length] for key, array in self._env_arrays.items()}
+        ended = rows["terminated"] | rows["truncated"]
+        return {"rewards": rows["rewards"], "active": rows["active"], "ended": ended, "stepped": rows["stepped"]}
 
     def arrays(self) -> dict[str, Any]:
         """Environment-level tensors of the finished rollout, with the last observations put in."""

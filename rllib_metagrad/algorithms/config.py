@@ -29,7 +29,7 @@ from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
 from rllib_metagrad.mechanisms import check_mechanism
 from rllib_metagrad.modules.designer import mechanism_name
-from rllib_metagrad.modules.population import Stack, make_setup, make_stacks
+from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.ray_compat import no_connector_states
@@ -265,7 +265,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
                 observation_space=_space_of(stack),
                 action_space=stack.action_space,
                 model_config={
-                    "network": setup.settings.agents.network,
+                    "network": network_of(setup.settings.agents.network, stack),
                     "critic": policy.has_critic,
                     "picture_shape": stack.picture_shape,
                 },

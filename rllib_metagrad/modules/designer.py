@@ -22,6 +22,7 @@ from rllib_metagrad.modules.distributions import (
     DiagonalGaussian,
     MultiCategorical,
 )
+from rllib_metagrad.modules.filters import network_for
 from rllib_metagrad.modules.networks import Network, Parameters, check_encoder
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import (
@@ -259,11 +260,12 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
     # What the environment reads is decided before anybody has acted.
     features = 0 if mechanism.read_by_environment else spec.num_features
     shape, picture = spec.state_shape, spec.state_picture_shape
+    network = network_for(designer.network, shape, picture)
     if isinstance(designer, IncentiveFunctionSettings):
-        return IncentiveFunction(shape, features, mechanism, designer.network, designer.output_bias, picture)
+        return IncentiveFunction(shape, features, mechanism, network, designer.output_bias, picture)
     if isinstance(designer, StochasticDesignerSettings):
         return StochasticDesigner(
-            shape, features, mechanism, designer.network, designer.levels, designer.factorized, designer.std, picture
+            shape, features, mechanism, network, designer.levels, designer.factorized, designer.std, picture
         )
     constant = incentives.fixed_incentives if isinstance(incentives, FixedIncentiveSettings) else None
     return ConstantDesigner(mechanism, constant)
@@ -275,4 +277,4 @@ def make_designer_critic(designer: DesignerSettings, spec: EnvSpec) -> DesignerC
     if network is None:
         return None
     check_encoder("designer_critic_network", network, spec.state_picture_shape, "the designer", spec.name)
-    return DesignerCritic(spec, network)
+    return DesignerCritic(spec, network_for(network, spec.state_shape, spec.state_picture_shape))

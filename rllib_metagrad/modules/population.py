@@ -15,9 +15,11 @@ from rllib_metagrad.core.losses import LOSSES
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.modules.designer import make_designer, make_designer_critic
+from rllib_metagrad.modules.filters import network_for
 from rllib_metagrad.modules.networks import check_encoder
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.settings import NetworkSettings
 from rllib_metagrad.settings.method import MethodSettings
 
 
@@ -44,6 +46,7 @@ class Stack:
     action_space: gym.Space
     masked: bool
     picture_shape: tuple[int, ...] | None = None
+    has_only_picture: bool = False
 
     @cached_property
     def is_identity(self) -> bool:
@@ -92,9 +95,15 @@ def make_stacks(spec: EnvSpec, policy_of: Callable[[str], str]) -> tuple[Stack, 
                     group.action_space,
                     group.masked,
                     group.picture_shape,
+                    group.has_only_picture,
                 )
             )
     return tuple(stacks)
+
+
+def network_of(network: NetworkSettings, stack: Stack) -> NetworkSettings:
+    """The agents' network with what a user has left open, see :func:`network_for`."""
+    return network_for(network, stack.observation_shape, stack.picture_shape, stack.has_only_picture)
 
 
 def make_policy(settings: MethodSettings[Any, Any], stack: Stack) -> StackedPolicy:
@@ -103,7 +112,7 @@ def make_policy(settings: MethodSettings[Any, Any], stack: Stack) -> StackedPoli
     return StackedPolicy(
         stack.observation_shape,
         stack.action_space,
-        agents.network,
+        network_of(agents.network, stack),
         critic=LOSSES[agents.loss].needs_critic,
         picture_shape=stack.picture_shape,
     )

@@ -51,7 +51,8 @@ def test_finished_agents_that_stay_listed_and_flagged() -> None:
     env.step(ZERO)
     assert env.envs[0].received[1] == {"b": 0}
     assert env.terminated.tolist() == [[False, False]]
-    assert env.rewards.tolist() == [[0, 1]]
+    assert env.rewards.tolist() == [[1, 1]]  # the environment pays it all the same
+    assert env.designer_reward.tolist() == [2]
     assert env.observations[0][0].tolist() == [[2, 2], [3, 3]]  # not the zeros that it sees now
     assert env.state[0].tolist() == [0, 0, 3, 3]
     env.step(ZERO)
@@ -84,5 +85,5 @@ def test_masks_of_several_choices_come_as_tuples() -> None:
 
 def test_a_dict_observation_without_its_mask() -> None:
     space = gym.spaces.Dict({"observation": gym.spaces.Discrete(2), "action_mask": gym.spaces.MultiBinary(2)})
-    with pytest.raises(EnvAPIError, match=r"\['observation'\], expected a dict of observation and action_mask"):
+    with pytest.raises(EnvAPIError, match=r"\['observation'\], expected a dict of action_mask and observation"):
         loop(lambda: Scripted({"a": space}, {"a": gym.spaces.Discrete(2)}, lambda agent, t: {"observation": 0}))

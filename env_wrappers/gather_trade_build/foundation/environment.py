@@ -67,6 +67,7 @@ class FoundationEnv(IncentiveEnv):
         "is_parallelizable": True,
     }
     picture_keys = ("world-map", "world-idx_map")
+    observe_masks = True
 
     def __init__(self, config: FoundationConfig | None = None, **keys: Any) -> None:
         self.config = config = FoundationConfig.of(config, keys)
