@@ -113,13 +113,13 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         """See the base class."""
         self.inner.end_schedules()
 
-    def get_experience(self) -> list[Any]:
+    def get_lasting_state(self) -> list[Any]:
         """See the base class."""
-        return self.inner.get_experience()
+        return self.inner.get_lasting_state()
 
-    def set_experience(self, experience: Sequence[Any]) -> None:
+    def set_lasting_state(self, saved: Sequence[Any]) -> None:
         """See the base class."""
-        self.inner.set_experience(experience)
+        self.inner.set_lasting_state(saved)
 
     def get_state(self) -> dict[str, Any]:
         """See the base class."""

@@ -10,8 +10,10 @@ import gymnasium as gym
 import numpy as np
 from pettingzoo import ParallelEnv
 
+from env_wrappers.renamed import RenamedMethods
 
-class IncentiveEnv(ParallelEnv):
+
+class IncentiveEnv(RenamedMethods, ParallelEnv):
     """A ParallelEnv that also says what the designer sees, wants, and pays for.
 
     Deriving from this class is optional: for any other ParallelEnv the functions below give defaults.
@@ -70,13 +72,13 @@ class IncentiveEnv(ParallelEnv):
         """Takes the designer's output ``[U]`` for the next step; called before it where :meth:`designer_due`."""
         raise NotImplementedError(f"{type(self).__name__} has designer_due() but no set_designer_output(); add it")
 
-    def get_experience(self) -> Any:
-        """What is kept from episode to episode, see :class:`env_wrappers.vector.VectorIncentiveEnv`; None: nothing."""
+    def get_lasting_state(self) -> Any:
+        """State that survives ``reset()``, see :class:`env_wrappers.vector.VectorIncentiveEnv`; None: there is none."""
         return None
 
-    def set_experience(self, experience: Any) -> None:
-        """Inverse of :meth:`get_experience`, of this or another environment; not called with None."""
-        raise NotImplementedError(f"{type(self).__name__} has get_experience() but no set_experience(); add it")
+    def set_lasting_state(self, saved: Any) -> None:
+        """Inverse of :meth:`get_lasting_state`, of this or another environment; not called with None."""
+        raise NotImplementedError(f"{type(self).__name__} has get_lasting_state() but no set_lasting_state(); add it")
 
     def end_schedules(self) -> None:
         """See :class:`env_wrappers.vector.VectorIncentiveEnv`."""

@@ -274,16 +274,16 @@ class LoopVectorEnv(VectorIncentiveEnv):
             parts.append(part if agent in present else np.zeros_like(part))
         return np.concatenate(parts, dtype=np.float32)
 
-    def get_experience(self) -> list[Any]:
+    def get_lasting_state(self) -> list[Any]:
         """See the base class."""
-        kept = [None if own is None else own.get_experience() for own in self._sides]
+        kept = [None if own is None else own.get_lasting_state() for own in self._sides]
         return [] if all(one is None for one in kept) else kept
 
-    def set_experience(self, experience: Sequence[Any]) -> None:
+    def set_lasting_state(self, saved: Sequence[Any]) -> None:
         """See the base class."""
         for b, own in enumerate(self._sides):
-            if own is not None and experience and (kept := experience[b % len(experience)]) is not None:
-                own.set_experience(kept)
+            if own is not None and saved and (kept := saved[b % len(saved)]) is not None:
+                own.set_lasting_state(kept)
 
     def end_schedules(self) -> None:
         """See the base class."""

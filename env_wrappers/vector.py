@@ -12,6 +12,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from env_wrappers.renamed import RenamedMethods
+
 
 class EnvAPIError(ValueError):
     """An environment broke its own API; the message names environment, agent and key."""
@@ -42,7 +44,7 @@ class AgentGroup:
     has_only_picture: bool = False
 
 
-class VectorIncentiveEnv(ABC):
+class VectorIncentiveEnv(RenamedMethods, ABC):
     """B copies of an environment of N agents, stepped in lockstep.
 
     Subclasses call :meth:`allocate`, and write into the buffers in :meth:`reset` and :meth:`step`. Buffers
@@ -155,19 +157,19 @@ class VectorIncentiveEnv(ABC):
                 which ``designer_due`` is False are not read. None leaves what was set before.
         """
 
-    def end_schedules(self) -> None:  # noqa: B027 - optional: most have none
+    def end_schedules(self) -> None:
         """Puts what changes with the number of finished episodes (annealed caps) at its end, for evaluation."""
 
-    def get_experience(self) -> list[Any]:
-        """What every copy keeps from episode to episode: counts that schedules go by, incomes that a formula knows.
+    def get_lasting_state(self) -> list[Any]:
+        """State that survives ``reset()``: episode counters for schedules, past incomes for Saez' formula.
 
         Returns:
-            A picklable object a copy, or nothing where nothing is kept.
+            A picklable object a copy, or an empty list if there is none.
         """
         return []
 
-    def set_experience(self, experience: Sequence[Any]) -> None:  # noqa: B027 - optional: most have none
-        """Inverse of :meth:`get_experience`, also of another number E of copies: copy b gets that of copy b % E.
+    def set_lasting_state(self, saved: Sequence[Any]) -> None:
+        """Inverse of :meth:`get_lasting_state`, also of another number E of copies: copy b gets that of copy b % E.
 
         It counts from the next reset on.
         """
@@ -196,7 +198,7 @@ class VectorIncentiveEnv(ABC):
         """RGB picture ``[H, W, 3]`` uint8 of the first copy."""
         raise NotImplementedError(f"{self.name} has no picture")
 
-    def close(self) -> None:  # noqa: B027 - optional: most have nothing to release
+    def close(self) -> None:
         """Releases resources."""
 
     def clear_step(self) -> None:

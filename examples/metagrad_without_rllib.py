@@ -11,7 +11,7 @@ import env_wrappers
 from rllib_metagrad.core.algorithm import metagrad_step
 from rllib_metagrad.core.losses import Evaluation
 from rllib_metagrad.core.state import Setup, initial_state
-from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.core.trajectory import StackTrajectory, Trajectory
 from rllib_metagrad.settings import AgentSettings, IncentiveFunctionSettings, MetaGradSettings, MethodSettings
 
 
@@ -74,9 +74,9 @@ def sample(env, setup, state, generator):
     tau = {key: torch.stack([torch.as_tensor(row[key]) for row in rows]) for key in rows[0]}
     states, observations = torch.tensor(np.stack(states)), torch.tensor(np.stack(seen)).permute(2, 0, 1, 3).unsqueeze(3)
     acted = [tau.pop(key).transpose(0, 1) for key in ("actions", "log_probs")]  # [N, T, B, 1]
-    group = GroupTrajectory(torch.arange(len(theta)).unsqueeze(1), observations, *acted)
+    group = StackTrajectory(torch.arange(len(theta)).unsqueeze(1), observations, *acted)
     offered = setup.designer.outputs(state.eta.value, states[:-1], tau["action_features"])
-    return Trajectory(groups=(group,), states=states, designer_output=offered, **tau)
+    return Trajectory(stacks=(group,), states=states, designer_output=offered, **tau)
 
 
 def main(seed=0, updates=600):

@@ -70,7 +70,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
 
     def make_env(self) -> None:
         """(Re-)creates the environments; unfinished episodes are lost, what finished ones taught is not."""
-        kept = [] if self.env is None else self.env.get_experience()
+        kept = [] if self.env is None else self.env.get_lasting_state()
         if self.env is not None:
             self.env.close()
         num_envs = self.config.num_envs_per_env_runner
@@ -78,7 +78,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         if self.worker_index == 0 and self.num_workers > 0:
             num_envs = 1
         self.env = build_env(self.config, num_envs, self._env_creator, self.worker_index)
-        self.env.set_experience(kept)
+        self.env.set_lasting_state(kept)
         if self.config.in_evaluation:
             self.env.end_schedules()
         self._call_back("on_environment_created", env=self.env, env_context=self.config.env_config)
@@ -276,7 +276,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         self._env_failures = 0
         metrics.EPISODES.log(log, self.statistics.num_finished)
         metrics.EPISODES_LIFETIME.log(log, self.statistics.num_finished)
-        totals = self.statistics.take()
+        totals = self.statistics.pop()
         if totals is None:
             return log.reduce()
         returns = totals.agent_returns.sum(-1)
@@ -303,16 +303,16 @@ class IncentiveEnvRunner(CompatEnvRunner):
             metrics.EPISODE.of(*name.split("/")).log(log, values.mean())
         return log.reduce()
 
-    def take_experience(self, experience: dict[int, list[Any]]) -> None:
+    def set_lasting_state(self, saved: dict[int, list[Any]]) -> None:
         """Environments go on with what those of the runner of the same index kept from episode to episode.
 
         In evaluation, and where there was no such runner, those of all are taken. In evaluation schedules are over
         whatever they were.
         """
         assert self.env is not None
-        everybodys = [kept for of_runner in experience.values() for kept in of_runner]
-        own = None if self.config.in_evaluation else experience.get(self.worker_index)
-        self.env.set_experience(everybodys if own is None else own)
+        everybodys = [kept for of_runner in saved.values() for kept in of_runner]
+        own = None if self.config.in_evaluation else saved.get(self.worker_index)
+        self.env.set_lasting_state(everybodys if own is None else own)
         if self.config.in_evaluation:
             self.env.end_schedules()
 

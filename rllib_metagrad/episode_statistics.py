@@ -154,7 +154,7 @@ class EpisodeStatistics:
         """Episodes finished since the last :meth:`take`."""
         return sum(len(rows) for rows in self._finished)
 
-    def take(self) -> EpisodeTotals | None:
+    def pop(self) -> EpisodeTotals | None:
         """Totals of the episodes finished since the last call, or None if there are none."""
         if self.num_finished == 0:
             return None

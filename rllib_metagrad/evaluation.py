@@ -80,7 +80,7 @@ def evaluate(
     most = algorithm.config.num_envs_per_env_runner if algorithm.env_runner.env.one_by_one else _MAX_ENVS
     runner = _make_runner(algorithm, min(episodes, most), seed, greedy, changes)
     runner.sample(num_episodes=episodes, explore=False)
-    totals = runner.statistics.take()
+    totals = runner.statistics.pop()
     assert totals is not None
     agents, types = runner.spec.possible_agents, runner.spec.action_type_names
     result: dict[str, Any] = {
@@ -154,7 +154,7 @@ def _make_runner(
         components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
     )
     runner.set_state(state[COMPONENT_LEARNER])
-    runner.take_experience(algorithm.experience())
+    runner.set_lasting_state(algorithm.lasting_state())
     return runner
 
 

@@ -45,7 +45,7 @@ class InForce:
         self._rows.append(row)
         return self.designer.mechanism.to_environment(torch.from_numpy(row["designer_output"])).numpy()
 
-    def take(self) -> dict[str, Any]:
+    def pop_record(self) -> dict[str, Any]:
         """The record since the last call, as the trajectory's ``[T, B, ...]``; zeros where nobody decided."""
         rows, self._rows = self._rows, []
         examples = {key: row[key] for row in rows for key in row}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from env_wrappers.vector import VectorIncentiveEnv
-from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.core.trajectory import StackTrajectory, Trajectory
 from rllib_metagrad.in_force import InForce
 from rllib_metagrad.late_rewards import LateRewards
 from rllib_metagrad.modules.designer import Designer
@@ -143,7 +143,7 @@ class Sampler:
         return self._finish(record, behavior)
 
     def _leaves(self, behavior: Behavior) -> list[list[Tensor]]:
-        """Every stack's parameters, cut once for the whole rollout."""
+        """Every stack's parameters, split once for the whole rollout."""
         return [policy.parameters.split(theta) for policy, theta in zip(self.policies, behavior.thetas, strict=True)]
 
     def _step(self, record: _Record, behavior: Behavior, leaves: list[list[Tensor]]) -> np.ndarray:
@@ -184,10 +184,10 @@ class Sampler:
         arrays = record.arrays()
         if self.in_force is not None:
             return Trajectory(
-                groups=record.groups(),
+                stacks=record.stack_parts(),
                 epsilon=behavior.epsilon,
                 weights_seq_no=behavior.weights_seq_no,
-                **self.in_force.take(),
+                **self.in_force.pop_record(),
                 **arrays,
             )
         t, b = arrays["rewards"].shape[:2]
@@ -204,7 +204,7 @@ class Sampler:
             return None if x is None else x.reshape(t, b, *x.shape[1:])
 
         return Trajectory(
-            groups=record.groups(),
+            stacks=record.stack_parts(),
             designer_output=step.outputs.reshape(t, b, -1),
             designer_actions=unflatten(step.actions),
             designer_log_probs=unflatten(step.log_probs),
@@ -364,11 +364,11 @@ class _Record:
         }
         return {**tensors, "context": context}
 
-    def groups(self) -> tuple[GroupTrajectory, ...]:
+    def stack_parts(self) -> tuple[StackTrajectory, ...]:
         """Group-level tensors of the finished rollout."""
         t = self.length
         return tuple(
-            GroupTrajectory(
+            StackTrajectory(
                 agents=torch.from_numpy(stack.agents),
                 **{
                     key: torch.from_numpy(array[:, : t + 1] if key == "observations" else array[:, :t])

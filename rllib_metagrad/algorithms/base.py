@@ -49,9 +49,9 @@ class IncentiveDesign(CompatAlgorithm):
         self._cpu_mark = time.process_time()
         super().setup(config)
         if self.config.agents_checkpoint is not None:
-            self._take_agents(pathlib.Path(self.config.agents_checkpoint))
+            self._load_agents(pathlib.Path(self.config.agents_checkpoint))
 
-    def _take_agents(self, path: pathlib.Path) -> None:
+    def _load_agents(self, path: pathlib.Path) -> None:
         """Starts agents with the parameters of a checkpoint, whatever algorithm wrote it; the designer starts anew.
 
         Raises:
@@ -188,11 +188,11 @@ class IncentiveDesign(CompatAlgorithm):
         """RLlib keeps the last evaluation's keys, emptied to NaN, in iterations without one; we leave them out."""
         return train_results if eval_results else {k: v for k, v in train_results.items() if k != EVALUATION_RESULTS}
 
-    def experience(self) -> dict[int, list[Any]]:
-        """By runner, what its environments keep from episode to episode: see ``VectorIncentiveEnv.get_experience``."""
+    def lasting_state(self) -> dict[int, list[Any]]:
+        """By runner, the state of its environments that survives resets, see :class:`VectorIncentiveEnv`."""
         local = self.config.num_env_runners == 0
         kept = self.env_runner_group.foreach_env_runner(
-            lambda runner: (runner.worker_index, runner.env.get_experience()),
+            lambda runner: (runner.worker_index, runner.env.get_lasting_state()),
             local_env_runner=local,
             timeout_seconds=self.config.sample_timeout_s,
         )
@@ -200,8 +200,8 @@ class IncentiveDesign(CompatAlgorithm):
 
     def before_evaluate(self) -> None:
         """Environments of evaluation get the lasting state of those of training."""
-        if self.eval_env_runner_group is not None and (known := self.experience()):
-            self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.take_experience(known))
+        if self.eval_env_runner_group is not None and (known := self.lasting_state()):
+            self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
 
     # -- state ------------------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class IncentiveDesign(CompatAlgorithm):
         state["incentive_design"] = {
             "env_steps_sampled": self._env_steps_sampled,
             "weights_seq_no": self._weights_seq_no,
-            "experience": self.experience(),
+            "lasting_state": self.lasting_state(),
         }
         return state
 
@@ -244,5 +244,6 @@ class IncentiveDesign(CompatAlgorithm):
         if "incentive_design" in state:
             self._env_steps_sampled = state["incentive_design"]["env_steps_sampled"]
             self._weights_seq_no = state["incentive_design"]["weights_seq_no"]
-            if known := state["incentive_design"].get("experience"):
-                self.env_runner_group.foreach_env_runner(lambda runner: runner.take_experience(known))
+            ours = state["incentive_design"]
+            if known := ours.get("lasting_state", ours.get("experience")):  # its name in version 0.1
+                self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))

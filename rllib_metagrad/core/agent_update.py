@@ -20,13 +20,13 @@ from rllib_metagrad.core.losses import LOSSES, Evaluation
 from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.returns import advantages_and_targets
-from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.core.trajectory import StackTrajectory, Trajectory
 from rllib_metagrad.metrics import ENTROPY, GRAD_NORM, KL, POLICY_LOSS, VF_LOSS, Metric
 from rllib_metagrad.settings import AgentSettings
 
 
 class Policy(Protocol):
-    """What core needs of a group's policies: pure functions of the parameter matrix ``theta [P, D]``.
+    """What core needs of a stack's policies: pure functions of the parameter matrix ``theta [P, D]``.
 
     With a :attr:`recurrent` critic, the n steps that go with ``num_rows`` must be whole episodes, flattened from
     ``[num_rows, n // num_rows]`` with time first; else they may be any, and ``num_rows`` says nothing.
@@ -80,7 +80,7 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class AgentState:
-    """Parameters ``[P, D]`` of a group, its optimiser state, and its target critic's parameters or None."""
+    """Parameters ``[P, D]`` of a stack, its optimiser state, and its target critic's parameters or None."""
 
     theta: Tensor
     optimizer: OptimizerState
@@ -95,7 +95,7 @@ class Lesson:
         policy: the stack's policies.
         state: theta_0 and the optimizer's state.
         trajectory: tau.
-        group: the stack's part of it.
+        stack: the stack's part of it.
         settings: how agents learn, constant within the update.
         minibatches: for each of the M steps the indices ``[m]`` into the flattened steps, or None for all.
         reduction: across learners; gradients are summed by it, so all learners take the same steps.
@@ -104,7 +104,7 @@ class Lesson:
     policy: Policy
     state: AgentState
     trajectory: Trajectory
-    group: GroupTrajectory
+    stack: StackTrajectory
     settings: AgentSettings
     minibatches: Sequence[Tensor | None]
     reduction: Reduction
@@ -122,7 +122,7 @@ def learning_rates(settings: AgentSettings, policy: Policy) -> Tensor | None:
 
 @dataclass(frozen=True)
 class Batch:
-    """A group's steps, flattened to ``[P, n]``; ``active`` is 1 where the agent acted, else 0; ``num_rows`` is T."""
+    """A stack's steps, flattened to ``[P, n]``; ``active`` is 1 where the agent acted, else 0; ``num_rows`` is T."""
 
     observations: Tensor
     actions: Tensor
@@ -203,31 +203,31 @@ class ForwardPass:
     evaluation: Evaluation
 
 
-def forward_pass(policy: Policy, theta: Tensor, trajectory: Trajectory, group: GroupTrajectory) -> ForwardPass:
+def forward_pass(policy: Policy, theta: Tensor, trajectory: Trajectory, stack: StackTrajectory) -> ForwardPass:
     """Runs the networks on a trajectory; ``theta`` is taken as a leaf unless it has a graph of its own."""
     leaf = theta if theta.requires_grad else theta.detach().requires_grad_()
-    observations, actions, masks, _ = flatten_steps(group)
+    observations, actions, masks, _ = flatten_steps(stack)
     evaluation = policy.evaluate(leaf, observations, actions, masks, trajectory.epsilon, trajectory.num_steps)
     return ForwardPass(leaf, evaluation)
 
 
-def flatten_steps(group: GroupTrajectory) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-    """A group's observations, actions, masks and recorded log-probabilities as ``[P, T * B * K, ...]``."""
-    p, t = group.actions.shape[:2]
+def flatten_steps(stack: StackTrajectory) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
+    """A stack's observations, actions, masks and recorded log-probabilities as ``[P, T * B * K, ...]``."""
+    p, t = stack.actions.shape[:2]
 
     def flat(array: Tensor) -> Tensor:
         return array[:, :t].reshape(p, -1, *array.shape[4:])
 
-    masks = None if group.action_masks is None else flat(group.action_masks)
-    return flat(group.observations), flat(group.actions), masks, flat(group.log_probs)
+    masks = None if stack.action_masks is None else flat(stack.action_masks)
+    return flat(stack.observations), flat(stack.actions), masks, flat(stack.log_probs)
 
 
-def critic_values(policy: Policy, state: AgentState, group: GroupTrajectory, forward: ForwardPass | None) -> Tensor:
+def critic_values(policy: Policy, state: AgentState, stack: StackTrajectory, forward: ForwardPass | None) -> Tensor:
     """Values of all rows ``[P, T + 1, B, K]``, constants: the target critic's, or those of a forward pass.
 
     A recurrent critic comes to the last row through all the others, so a forward pass over them does not save it.
     """
-    p, shape = group.agents.shape[0], group.observations.shape[1:4]
+    p, shape = stack.agents.shape[0], stack.observations.shape[1:4]
 
     def run(theta: Tensor, observations: Tensor) -> Tensor:
         flat = observations.reshape(p, -1, *observations.shape[4:])
@@ -235,13 +235,13 @@ def critic_values(policy: Policy, state: AgentState, group: GroupTrajectory, for
 
     with torch.no_grad():
         if state.target is not None:
-            return run(state.target, group.observations)
+            return run(state.target, stack.observations)
         theta = state.theta.detach()
         if forward is None or policy.recurrent:
-            return run(theta, group.observations)
+            return run(theta, stack.observations)
         assert forward.evaluation.values is not None
         steps = forward.evaluation.values.detach().reshape(p, -1, *shape[1:])
-        return torch.cat([steps, run(theta, group.observations[:, -1:])], dim=1)
+        return torch.cat([steps, run(theta, stack.observations[:, -1:])], dim=1)
 
 
 def make_batch(lesson: Lesson, rewards: Tensor, values: Tensor | None) -> Batch:
@@ -253,12 +253,12 @@ def make_batch(lesson: Lesson, rewards: Tensor, values: Tensor | None) -> Batch:
             them; the values themselves are constants.
         values: ``[P, T + 1, B, K]`` of the critic, or None.
     """
-    trajectory, group, settings, reduction = lesson.trajectory, lesson.group, lesson.settings, lesson.reduction
-    p = group.agents.shape[0]
-    active = group.select(trajectory.active)
-    terminated, truncated = group.select(trajectory.terminated), group.select(trajectory.truncated)
+    trajectory, stack, settings, reduction = lesson.trajectory, lesson.stack, lesson.settings, lesson.reduction
+    p = stack.agents.shape[0]
+    active = stack.select(trajectory.active)
+    terminated, truncated = stack.select(trajectory.terminated), stack.select(trajectory.truncated)
     advantages, targets = advantages_and_targets(
-        settings.reward_scale * group.select(rewards).transpose(0, 1),
+        settings.reward_scale * stack.select(rewards).transpose(0, 1),
         None if values is None else values.transpose(0, 1),
         terminated.transpose(0, 1),
         truncated.transpose(0, 1),
@@ -274,7 +274,7 @@ def make_batch(lesson: Lesson, rewards: Tensor, values: Tensor | None) -> Batch:
     if settings.normalize_advantages:
         weights = losses.weights_of(mask, reduction)
         flat_advantages = losses.normalize(flat_advantages, weights, reduction)
-    observations, actions, masks, old_log_probs = flatten_steps(group)
+    observations, actions, masks, old_log_probs = flatten_steps(stack)
     return Batch(
         observations=observations,
         actions=actions,
@@ -336,9 +336,9 @@ def update(
     policy, state, trajectory, settings = lesson.policy, lesson.state, lesson.trajectory, lesson.settings
     theta, optimizer = state.theta, state.optimizer
     if forward is None and lesson.minibatches[0] is None:
-        forward = forward_pass(policy, theta if differentiable else theta.detach(), trajectory, lesson.group)
+        forward = forward_pass(policy, theta if differentiable else theta.detach(), trajectory, lesson.stack)
     needs_critic = LOSSES[settings.loss].needs_critic
-    values = critic_values(policy, state, lesson.group, forward) if needs_critic else None
+    values = critic_values(policy, state, lesson.stack, forward) if needs_critic else None
     batch = make_batch(lesson, rewards, values)
     learned = batch if differentiable else batch.detach()
     rates = learning_rates(settings, policy)

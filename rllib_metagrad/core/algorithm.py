@@ -124,9 +124,9 @@ def agents_step(
     rewards = setup.designer.mechanism.rewards(tau.designer_output, tau)
     minibatches = tuple(
         draw_minibatches(
-            tau.num_steps, tau.num_envs * group.agents.shape[1], settings, generator, whole_columns=policy.recurrent
+            tau.num_steps, tau.num_envs * stack.agents.shape[1], settings, generator, whole_columns=policy.recurrent
         )
-        for policy, group in zip(setup.policies, tau.groups, strict=True)
+        for policy, stack in zip(setup.policies, tau.stacks, strict=True)
     )
     made = AgentsUpdate(tau, state.agents, eta_in_force, settings, minibatches)
     metrics: Metrics = []
@@ -261,10 +261,10 @@ def outer_gradient(
     designer, reduction = setup.settings.designer, setup.reduction
     joint = torch.zeros_like(objective.advantages)
     old_joint = torch.zeros_like(objective.advantages)
-    for now, group in zip(forward, validation.groups, strict=True):
-        active = group.select(validation.active)
+    for now, stack in zip(forward, validation.stacks, strict=True):
+        active = stack.select(validation.active)
         joint = joint + (now.evaluation.log_probs.reshape(active.shape) * active).sum((0, 3))
-        old_joint = old_joint + (flatten_steps(group)[3].reshape(active.shape) * active).sum((0, 3))
+        old_joint = old_joint + (flatten_steps(stack)[3].reshape(active.shape) * active).sum((0, 3))
     weights = losses.weights_of(validation.stepped, reduction, dim=(0, 1))
     per_step = losses.designer_outer_loss(designer.loss, joint, old_joint, objective.advantages, designer.clip_param)
     loss = (weights * per_step).sum()

@@ -45,10 +45,10 @@ def _fit(
     fitted: list[AgentState] = []
     metrics: Metrics = []
     optimizer = OptimizerSettings(optimizer="adam", lr=settings.cloning_lr)
-    for policy, clone, group in zip(policies, clones, trajectory.groups, strict=True):
-        observations, actions, masks, recorded = flatten_steps(group)
-        p = group.agents.shape[0]
-        weights = losses.weights_of(group.select(trajectory.active).reshape(p, -1), reduction)
+    for policy, clone, stack in zip(policies, clones, trajectory.stacks, strict=True):
+        observations, actions, masks, recorded = flatten_steps(stack)
+        p = stack.agents.shape[0]
+        weights = losses.weights_of(stack.select(trajectory.active).reshape(p, -1), reduction)
         theta = clone.theta
         moments = optimizers.initial_state(optimizer, theta)
         for _ in range(settings.cloning_steps):

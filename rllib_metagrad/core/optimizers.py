@@ -1,6 +1,6 @@
 """Optimiser steps as pure functions, so that they can be differentiated.
 
-Parameters of a group of policies are one matrix ``[P, D]``: a row is a policy, so an elementwise step
+Parameters of a stack of policies are one matrix ``[P, D]``: a row is a policy, so an elementwise step
 moves all of them at once and a row's norm is that policy's global gradient norm.
 
 * ``sgd``: theta - lr * g.

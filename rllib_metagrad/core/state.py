@@ -184,7 +184,7 @@ class AgentsUpdate:
                 policy,
                 self.states[i],
                 self.trajectory,
-                self.trajectory.groups[i],
+                self.trajectory.stacks[i],
                 self.settings,
                 self.minibatches[i],
                 setup.reduction,
@@ -272,8 +272,8 @@ def designer_adam(setup: Setup[Designer, IncentiveFunctionSettings, IncentiveSet
 def forward_passes(setup: AnySetup, thetas: Sequence[Tensor], trajectory: Trajectory) -> list[ForwardPass]:
     """Of every stack's policies at ``thetas`` on a trajectory."""
     return [
-        forward_pass(policy, theta, trajectory, group)
-        for policy, theta, group in zip(setup.policies, thetas, trajectory.groups, strict=True)
+        forward_pass(policy, theta, trajectory, stack)
+        for policy, theta, stack in zip(setup.policies, thetas, trajectory.stacks, strict=True)
     ]
 
 

@@ -4,7 +4,7 @@ Two layouts, chosen so that nothing has to be copied on the way to a network:
 
 * what belongs to the whole environment is ``[T, B, ...]`` (time, environment) or ``[T, B, N]`` with all
   ``N`` agents in the order of ``possible_agents``;
-* what belongs to a *group* of agents is ``[P, T, B, K, ...]``: ``P`` policies with parameters of one shape,
+* what belongs to a *stack* of agents is ``[P, T, B, K, ...]``: ``P`` policies with parameters of one shape,
   each acting for ``K`` agents. ``P = N, K = 1`` are independent learners, ``P = 1, K = N`` is full sharing.
 
 Observations and states have ``T + 1`` rows, and row ``t + 1`` is always the true successor of a valid row
@@ -49,12 +49,13 @@ def _from_arrays(kind: type, values: dict[str, Any]) -> Any:
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return kind(**{name: restore(value) for name, value in values.items()})
+        # Its name in version 0.1.
+        return kind(**{"stacks" if name == "groups" else name: restore(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)
-class GroupTrajectory(_CrossesAsArrays):
-    """What the agents of one group saw and did.
+class StackTrajectory(_CrossesAsArrays):
+    """What the agents of one stack saw and did.
 
     Attributes:
         agents: ``[P, K]`` int64, the index of each agent among all ``N``.
@@ -71,10 +72,14 @@ class GroupTrajectory(_CrossesAsArrays):
     action_masks: Tensor | None = None
 
     def select(self, per_agent: Tensor) -> Tensor:
-        """Picks this group's part ``[P, T, B, K]`` of a per-agent array ``[T, B, N]`` (differentiable)."""
+        """Picks this stack's part ``[P, T, B, K]`` of a per-agent array ``[T, B, N]`` (differentiable)."""
         p, k = self.agents.shape
         t, b, _ = per_agent.shape
         return per_agent[..., self.agents.reshape(-1)].reshape(t, b, p, k).permute(2, 0, 1, 3)
+
+
+#: Its name in version 0.1, by which checkpoints know it.
+GroupTrajectory = StackTrajectory
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Trajectory(_CrossesAsArrays):
     """A batch of ``B`` episodes (or fragments) of ``T`` steps.
 
     Attributes:
-        groups: one entry per group of agents.
+        stacks: one entry per stack of agents.
         states: ``[T + 1, B, *state]``, what the designer observes.
         action_features: ``[T, B, N * F]`` float32, the joint action as the incentive function sees it.
         action_types: ``[T, B, N]`` int64, which incentive each agent's action earns.
@@ -104,7 +109,7 @@ class Trajectory(_CrossesAsArrays):
         weights_seq_no: which version of the weights acted.
     """
 
-    groups: tuple[GroupTrajectory, ...]
+    stacks: tuple[StackTrajectory, ...]
     states: Tensor
     action_features: Tensor
     action_types: Tensor
@@ -184,16 +189,16 @@ def concatenate(parts: list[Trajectory]) -> Trajectory:
     def join(tensors: list[Any], axis: int) -> Any:
         return None if tensors[0] is None else torch.cat(tensors, dim=axis)
 
-    groups = tuple(
-        GroupTrajectory(
+    stacks = tuple(
+        StackTrajectory(
             agents=same[0].agents,
             **{
                 f.name: join([getattr(g, f.name) for g in same], 2)
-                for f in fields(GroupTrajectory)
+                for f in fields(StackTrajectory)
                 if f.name != "agents"
             },
         )
-        for same in zip(*(part.groups for part in parts), strict=True)
+        for same in zip(*(part.stacks for part in parts), strict=True)
     )
     arrays = {
         f.name: join([getattr(part, f.name) for part in parts], 1)
@@ -201,10 +206,10 @@ def concatenate(parts: list[Trajectory]) -> Trajectory:
         if f.name not in _NOT_ARRAYS
     }
     context = {key: join([part.context[key] for part in parts], 1) for key in parts[0].context}
-    return replace(parts[0], groups=groups, context=context, **arrays)
+    return replace(parts[0], stacks=stacks, context=context, **arrays)
 
 
-_NOT_ARRAYS = ("groups", "context", "epsilon", "weights_seq_no")
+_NOT_ARRAYS = ("stacks", "context", "epsilon", "weights_seq_no")
 
 
 def _map(trajectory: Trajectory, function: Callable[[Tensor, int], Tensor]) -> Trajectory:
@@ -213,16 +218,16 @@ def _map(trajectory: Trajectory, function: Callable[[Tensor, int], Tensor]) -> T
     def apply(value: Any, axis: int) -> Any:
         return None if value is None else function(value, axis)
 
-    groups = tuple(
-        GroupTrajectory(
-            agents=group.agents,
-            **{f.name: apply(getattr(group, f.name), 2) for f in fields(GroupTrajectory) if f.name != "agents"},
+    stacks = tuple(
+        StackTrajectory(
+            agents=stack.agents,
+            **{f.name: apply(getattr(stack, f.name), 2) for f in fields(StackTrajectory) if f.name != "agents"},
         )
-        for group in trajectory.groups
+        for stack in trajectory.stacks
     )
     arrays = {f.name: apply(getattr(trajectory, f.name), 1) for f in fields(Trajectory) if f.name not in _NOT_ARRAYS}
     context = {key: function(value, 1) for key, value in trajectory.context.items()}
-    return replace(trajectory, groups=groups, context=context, **arrays)
+    return replace(trajectory, stacks=stacks, context=context, **arrays)
 
 
 def _pad(trajectory: Trajectory, length: int) -> Trajectory:
@@ -240,16 +245,16 @@ def _pad(trajectory: Trajectory, length: int) -> Trajectory:
         tail = last.expand(shape) if repeat_last else tensor.new_zeros(shape)
         return torch.cat([tensor, tail], dim=axis)
 
-    groups = tuple(
-        GroupTrajectory(
-            agents=group.agents,
-            observations=pad(group.observations, 1, True),
-            actions=pad(group.actions, 1, False),
-            log_probs=pad(group.log_probs, 1, False),
+    stacks = tuple(
+        StackTrajectory(
+            agents=stack.agents,
+            observations=pad(stack.observations, 1, True),
+            actions=pad(stack.actions, 1, False),
+            log_probs=pad(stack.log_probs, 1, False),
             # A padded row is masked out of every loss, but its distribution must exist: repeat a legal mask.
-            action_masks=pad(group.action_masks, 1, True),
+            action_masks=pad(stack.action_masks, 1, True),
         )
-        for group in trajectory.groups
+        for stack in trajectory.stacks
     )
     arrays: dict[str, Any] = {
         f.name: pad(getattr(trajectory, f.name), 0, f.name == "states")
@@ -257,4 +262,4 @@ def _pad(trajectory: Trajectory, length: int) -> Trajectory:
         if f.name not in _NOT_ARRAYS
     }
     context = {key: pad(value, 0, False) for key, value in trajectory.context.items()}
-    return replace(trajectory, groups=groups, context=context, **arrays)
+    return replace(trajectory, stacks=stacks, context=context, **arrays)

@@ -197,18 +197,18 @@ def test_evaluations_know_the_incomes_that_training_has_seen(tmp_path: Path) -> 
     )
     for _ in range(2):
         algorithm.train()
-    known = algorithm.experience()[0]
+    known = algorithm.lasting_state()[0]
     assert [one["episodes"] for one in known] == [14] * 4
-    evaluated = algorithm.eval_env_runner_group.local_env_runner.env.get_experience()
+    evaluated = algorithm.eval_env_runner_group.local_env_runner.env.get_lasting_state()
     for mine, theirs in zip(evaluated, known, strict=True):
         np.testing.assert_array_equal(mine["incomes"][:460], theirs["incomes"][40:])
     runner = _make_runner(algorithm, 6, 0, False, {})
-    for b, mine in enumerate(runner.env.get_experience()):
+    for b, mine in enumerate(runner.env.get_lasting_state()):
         np.testing.assert_array_equal(mine["incomes"], known[b % 4]["incomes"])
     algorithm.save_to_path(tmp_path / "saez")
     algorithm.stop()
     restored = IncentiveDesign.from_checkpoint(tmp_path / "saez")
-    for mine, theirs in zip(restored.experience()[0], known, strict=True):
+    for mine, theirs in zip(restored.lasting_state()[0], known, strict=True):
         np.testing.assert_array_equal(mine["incomes"], theirs["incomes"])
         assert mine["episodes"] == theirs["episodes"]
     restored.stop()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rllib_metagrad.core.agent_update import AgentState
 from rllib_metagrad.core.optimizers import OptimizerState
-from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory
+from rllib_metagrad.core.trajectory import StackTrajectory, Trajectory
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.settings import AgentSettings, NetworkSettings
 from rllib_metagrad.settings.networks import PICTURE_AND_VECTOR
@@ -28,9 +28,9 @@ class Problem:
     eta: Tensor
 
     @property
-    def group(self) -> GroupTrajectory:
-        """The one group."""
-        return self.trajectory.groups[0]
+    def stack(self) -> StackTrajectory:
+        """The one stack."""
+        return self.trajectory.stacks[0]
 
     def rewards(self, eta: Tensor) -> Tensor:
         """Environment rewards plus the incentive for each agent's action type, differentiable in eta."""
@@ -82,8 +82,8 @@ def make_problem(
     terminated = over.unsqueeze(-1).repeat(1, 1, N) & (torch.arange(N) != 2)
     terminated[1, 0, 1] = True
     trajectory = Trajectory(
-        groups=(
-            GroupTrajectory(
+        stacks=(
+            StackTrajectory(
                 agents, observations, actions, -torch.rand(p, T, num_envs, k, generator=g, dtype=dtype) - 0.7
             ),
         ),

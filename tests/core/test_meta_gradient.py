@@ -41,14 +41,14 @@ def settings_of(loss: str, optimizer: str, steps: int, clip: float | None) -> Ag
 
 def plan_of(problem: Problem, settings: AgentSettings) -> list[Tensor | None]:
     """The M steps' minibatches."""
-    rows, columns = problem.group.actions.shape[1], problem.group.actions[0, 0].numel()
+    rows, columns = problem.stack.actions.shape[1], problem.stack.actions[0, 0].numel()
     generator = torch.Generator().manual_seed(2)
     return draw_minibatches(rows, columns, settings, generator, whole_columns=problem.policy.recurrent)
 
 
 def lesson_of(problem: Problem, settings: AgentSettings, plan: list[Tensor | None] | None = None) -> Lesson:
     minibatches = plan_of(problem, settings) if plan is None else plan
-    return Lesson(problem.policy, problem.state, problem.trajectory, problem.group, settings, minibatches, ONE)
+    return Lesson(problem.policy, problem.state, problem.trajectory, problem.stack, settings, minibatches, ONE)
 
 
 def meta_gradient(
@@ -134,7 +134,7 @@ def test_recorded_updates_serve_as_replicas(loss: str, optimizer: str, steps: in
     problem = make_problem(settings, critic_lstm=critic_lstm)
     lesson, rewards = lesson_of(problem, settings, [None] * steps), problem.rewards(problem.eta)
     recorded = update(lesson, rewards)
-    forward = forward_pass(problem.policy, problem.state.theta, problem.trajectory, problem.group)
+    forward = forward_pass(problem.policy, problem.state.theta, problem.trajectory, problem.stack)
     with_forward = update(lesson, rewards, forward=forward)
     assert torch.equal(recorded.state.theta, with_forward.state.theta)
     v = torch.randn(problem.state.theta.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -153,7 +153,7 @@ def test_time_limits_as_ends_leave_nothing_to_bootstrap() -> None:
     assert torch.equal(ended.over_terminated, ended.over)
 
     def advantages(trajectory: Trajectory) -> Tensor:
-        lesson = replace(lesson_of(problem, settings), trajectory=trajectory, group=trajectory.groups[0])
+        lesson = replace(lesson_of(problem, settings), trajectory=trajectory, stack=trajectory.stacks[0])
         return update(lesson, problem.rewards(problem.eta)).batch.advantages
 
     assert not torch.equal(advantages(cut), advantages(ended))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rllib_metagrad.core.trajectory import GroupTrajectory, Trajectory, concatenate
+from rllib_metagrad.core.trajectory import StackTrajectory, Trajectory, concatenate
 
 T, B, N = 3, 2, 2
 
@@ -25,14 +25,14 @@ def make(capacity: int = T) -> Trajectory:
     def no() -> Tensor:
         return torch.zeros(capacity, B, N, dtype=torch.bool)[:T]
 
-    group = GroupTrajectory(
+    stack = StackTrajectory(
         agents=torch.tensor([[0], [1]]),
         observations=torch.rand(N, capacity + 1, B, 1, 4, generator=draw)[:, : T + 1],
         actions=torch.randint(3, (N, capacity, B, 1), generator=draw)[:, :T],
         log_probs=torch.rand(N, capacity, B, 1, generator=draw)[:, :T],
     )
     return Trajectory(
-        groups=(group,),
+        stacks=(stack,),
         states=steps(4, rows=T + 1),
         action_features=steps(N * 3),
         action_types=torch.randint(3, (capacity, B, N), generator=draw)[:T],
@@ -59,7 +59,7 @@ def tensors(value: Any) -> list[Tensor]:
         return [t for item in value.values() for t in tensors(item)]
     if isinstance(value, tuple):
         return [t for item in value for t in tensors(item)]
-    if isinstance(value, Trajectory | GroupTrajectory):
+    if isinstance(value, Trajectory | StackTrajectory):
         return [t for f in fields(value) for t in tensors(getattr(value, f.name))]
     return []
 
@@ -68,7 +68,7 @@ def tensors(value: Any) -> list[Tensor]:
 def test_a_pickled_trajectory_comes_back(protocol: int) -> None:
     before = make()
     after = pickle.loads(pickle.dumps(before, protocol=protocol))
-    assert (type(after), type(after.groups[0])) == (Trajectory, GroupTrajectory)
+    assert (type(after), type(after.stacks[0])) == (Trajectory, StackTrajectory)
     assert (after.epsilon, after.weights_seq_no, after.designer_actions) == (0.25, 7, None)
     assert list(after.context) == ["income"]
     for old, new in zip(tensors(before), tensors(after), strict=True):
@@ -81,7 +81,7 @@ def test_every_tensor_is_one_array_without_the_rest_of_its_storage() -> None:
     trajectory = make(capacity=1000)
     buffers: list[pickle.PickleBuffer] = []
     header = pickle.dumps(trajectory, protocol=5, buffer_callback=buffers.append)
-    # By hand, T = 3, B = 2, N = 2: 4 arrays of the group (agents; 4 * 2 * 2 observations of 4; actions; log-probs), 11
+    # By hand, T = 3, B = 2, N = 2: 4 arrays of the stack (agents; 4 * 2 * 2 observations of 4; actions; log-probs), 11
     # of the environments, what the designer offered, and the context.
     sizes = [16, 256, 96, 48, 128, 144, 96, 48, 12, 12, 12, 24, 6, 6, 6, 72, 48]
     assert [buffer.raw().nbytes for buffer in buffers] == sizes

@@ -152,7 +152,7 @@ def test_meta_gradient_is_the_finite_difference(optimizer: str, minibatches: int
         outputs = hold(designer.outputs(eta, states, states.new_zeros(len(states), 0)), due, trajectory.designer_output)
         return mechanism.rewards(outputs, trajectory)
 
-    lesson = Lesson(people.policy, state, played, played.groups[0], settings, plan, ONE)
+    lesson = Lesson(people.policy, state, played, played.stacks[0], settings, plan, ONE)
 
     def learn(eta: Tensor, second: list[Tensor | None] | None = None) -> Update:
         return update(lesson, rewards(eta, played), second_moments=second)

@@ -56,7 +56,7 @@ def record(env: VectorIncentiveEnv, choose: Callable[[], np.ndarray], rates: np.
     shape = columns["rewards"].shape
     never, one = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape[:2])
     return Trajectory(
-        groups=(),
+        stacks=(),
         states=torch.zeros(shape[0] + 1, env.num_envs, 1),
         action_features=one.unsqueeze(-1),
         action_types=columns["types"],

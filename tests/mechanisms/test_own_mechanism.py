@@ -135,7 +135,7 @@ def test_the_mechanism_of_the_docs() -> None:
     active = torch.tensor([[[True, True, True], [True, True, False]]])
     steps = torch.zeros(1, 2, 3)
     trajectory = Trajectory(
-        groups=(),
+        stacks=(),
         states=torch.zeros(2, 2, 1),
         action_features=steps,
         action_types=steps.long(),

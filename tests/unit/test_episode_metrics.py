@@ -21,7 +21,7 @@ def trajectory(over: np.ndarray) -> Trajectory:
     t, b = over.shape
     ones, none = torch.ones(t, b, 1), torch.zeros(t, b, 1, dtype=torch.bool)
     return Trajectory(
-        groups=(),
+        stacks=(),
         states=torch.zeros(t + 1, b, 1),
         action_features=ones,
         action_types=torch.zeros(t, b, 1, dtype=torch.int64),
@@ -44,11 +44,11 @@ def test_metrics_stand_beside_the_totals_of_their_episodes() -> None:
     metrics = [{"name": np.array([20.0])}, {"name": np.array([32.0])}, {"name": np.array([40.0, 41.0])}]
     statistics = EpisodeStatistics(3, 1, 1, 1)
     statistics.add(trajectory(over), np.zeros((5, 3, 1)), metrics)
-    totals = statistics.take()
+    totals = statistics.pop()
     assert totals is not None
     assert totals.length.tolist() == [2, 3, 2, 4]
     assert totals.metrics["name"].tolist() == [20, 32, 40, 41]
-    assert statistics.take() is None
+    assert statistics.pop() is None
 
 
 def test_only_so_many_complete_episodes_count() -> None:
@@ -58,7 +58,7 @@ def test_only_so_many_complete_episodes_count() -> None:
     statistics = EpisodeStatistics(3, 1, 1, 1)
     statistics.add_complete(trajectory(over), np.zeros((5, 3, 1)), 2, metrics)
     statistics.add_complete(trajectory(over), np.zeros((5, 3, 1)), None, metrics)
-    totals = statistics.take()
+    totals = statistics.pop()
     assert totals is not None
     assert totals.metrics["name"].tolist() == [1, 2, 1, 2, 3]
     assert len(totals.length) == 5
@@ -68,7 +68,7 @@ def test_without_metrics() -> None:
     statistics = EpisodeStatistics(1, 1, 1, 1)
     statistics.add(trajectory(np.ones((2, 1), bool)), np.zeros((2, 1, 1)))
     statistics.add_complete(trajectory(np.ones((1, 1), bool)), np.zeros((1, 1, 1)), None, {})
-    totals = statistics.take()
+    totals = statistics.pop()
     assert totals is not None
     assert len(totals.length) == 3
     assert totals.metrics == {}

@@ -55,14 +55,14 @@ def test_whole_episodes_are_counted_alike_in_both_ways(env_id: str, env_config: 
     at_once = EpisodeStatistics(5, *(walked._widths["agent_returns"], walked._num_types, walked._widths["offered"]))
     walked.add(trajectory, incentives)
     at_once.add_complete(trajectory, incentives)
-    np.testing.assert_allclose(sorted_rows(at_once.take()), sorted_rows(walked.take()), rtol=1e-12)
+    np.testing.assert_allclose(sorted_rows(at_once.pop()), sorted_rows(walked.pop()), rtol=1e-12)
 
 
 def test_only_the_first_environments_count_under_a_limit() -> None:
     """Evaluation of n episodes samples in full batches and counts n."""
     trajectory, incentives, statistics = rollout("escape_room", 5)
     statistics.add_complete(trajectory, incentives, limit=2)
-    totals = statistics.take()
+    totals = statistics.pop()
     assert totals is not None
     assert len(totals.length) == 2
     np.testing.assert_array_equal(totals.length, trajectory.stepped[:, :2].sum(0))

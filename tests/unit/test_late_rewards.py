@@ -73,7 +73,7 @@ def returns_of(trajectory: Trajectory) -> torch.Tensor:
 def test_complete_episodes(when: int) -> None:
     runner = runner_of(when)
     (trajectory,) = runner.sample()
-    totals = runner.statistics.take()
+    totals = runner.statistics.pop()
     assert totals is not None
     assert totals.agent_returns.tolist() == [[4, 11]] * 2
     assert totals.designer_return.tolist() == [15] * 2
@@ -90,7 +90,7 @@ def test_fragments_within_which_they_are_paid() -> None:
     """Ten steps: two whole episodes, each after a reset."""
     runner = runner_of(3, batch_mode="truncate_episodes", rollout_fragment_length=9)
     (trajectory,) = runner.sample()
-    totals = runner.statistics.take()
+    totals = runner.statistics.pop()
     assert totals is not None
     assert totals.agent_returns.tolist() == [[4, 11]] * 4
     first_steps = returns_of(trajectory)[[0, 5], 0, 1]

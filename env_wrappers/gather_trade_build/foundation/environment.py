@@ -18,7 +18,7 @@ import numpy as np
 from env_wrappers.config import RenderMode, configured
 from env_wrappers.facts import DesignerFacts, TaxFacts
 from env_wrappers.gather_trade_build.config import NAME
-from env_wrappers.gather_trade_build.foundation import experience, package
+from env_wrappers.gather_trade_build.foundation import lasting_state, package
 from env_wrappers.gather_trade_build.foundation.accounts import Sums, accounts
 from env_wrappers.gather_trade_build.foundation.actions import Actions, action_space
 from env_wrappers.gather_trade_build.foundation.config import COVID, FoundationConfig
@@ -268,13 +268,13 @@ class FoundationEnv(IncentiveEnv):
         rewards = np.array([self._rewards.get(agent, 0.0) for agent in self.possible_agents])
         return self._tax_days.context(rewards)._asdict()
 
-    def get_experience(self) -> dict[str, Any]:
+    def get_lasting_state(self) -> dict[str, Any]:
         """Finished episodes, warm-up of energy, and what Saez' formula knows."""
-        return experience.read(self.original, self._tax)
+        return lasting_state.read(self.original, self._tax)
 
-    def set_experience(self, kept: dict[str, Any]) -> None:
+    def set_lasting_state(self, kept: dict[str, Any]) -> None:
         """See the base class."""
-        experience.write(kept, self.original, self._tax)
+        lasting_state.write(kept, self.original, self._tax)
 
     def end_schedules(self) -> None:
         """No cap on rates any more, and energy at its full cost, from the next reset on."""

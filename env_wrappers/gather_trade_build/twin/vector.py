@@ -185,8 +185,8 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         allowed &= (game.day == 1)[:, None]
         return np.tile(np.insert(allowed, 0, True, axis=1), (1, len(self.bracket_cutoffs)))
 
-    def get_experience(self) -> list[dict[str, Any]]:
-        """Finished episodes, and what Saez' formula knows; in the words of foundation/experience.py."""
+    def get_lasting_state(self) -> list[dict[str, Any]]:
+        """Finished episodes, and what Saez' formula knows; in the words of foundation/saved.py."""
         return [
             {
                 "episodes": int(self._game.episodes[b]),
@@ -197,11 +197,11 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
             for b in range(self.num_envs)
         ]
 
-    def set_experience(self, experience: Sequence[Any]) -> None:
+    def set_lasting_state(self, saved: Sequence[Any]) -> None:
         """See the base class."""
         game = self._game
-        for b in range(self.num_envs if experience else 0):
-            kept = experience[b % len(experience)]
+        for b in range(self.num_envs if saved else 0):
+            kept = saved[b % len(saved)]
             game.episodes[b] = kept["episodes"]
             if self._rules.saez and "incomes" in kept:
                 game.num_seen[b] = len(kept["incomes"])

@@ -9,6 +9,7 @@ import pytest
 from foundation_play import needs_package
 
 from env_wrappers import make_vec
+from env_wrappers.incentive_env import IncentiveEnv
 from env_wrappers.vector import VectorIncentiveEnv
 
 BRISK: dict[str, Any] = {
@@ -39,12 +40,12 @@ def test_saez_formula_goes_on_elsewhere(backend: str) -> None:
     experienced = make_vec("gather_trade_build", 2, tax="saez", **BRISK)
     for seed in range(14):
         episode(experienced, seed)
-    kept = experienced.get_experience()
+    kept = experienced.get_lasting_state()
     assert [one["episodes"] for one in kept] == [14, 14]
     assert kept[0]["incomes"].shape == (500, 2)
     other = make_vec("gather_trade_build", 2, tax="saez", backend=backend, **BRISK)
-    other.set_experience(kept)
-    for mine, theirs in zip(other.get_experience(), kept, strict=True):
+    other.set_lasting_state(kept)
+    for mine, theirs in zip(other.get_lasting_state(), kept, strict=True):
         np.testing.assert_array_equal(mine["incomes"], theirs["incomes"])
     for seed in (20, 21):
         expected, found = episode(experienced, seed), episode(other, seed)
@@ -58,18 +59,32 @@ def test_saez_formula_goes_on_elsewhere(backend: str) -> None:
 def test_caps_go_on_elsewhere_and_each_copy_takes_one(backend: str) -> None:
     config = {**BRISK, "rates": [1.0] * 7, "rate_cap_annealing": [0, 0.1], "backend": backend}
     env = make_vec("gather_trade_build", 3, **config)
-    env.set_experience([{"episodes": 2}, {"episodes": 5}])
+    env.set_lasting_state([{"episodes": 2}, {"episodes": 5}])
     np.testing.assert_allclose(episode(env, 0)["tax_rate/0"], [0.2, 0.5, 0.2])
-    assert [one["episodes"] for one in env.get_experience()] == [3, 6, 3]
+    assert [one["episodes"] for one in env.get_lasting_state()] == [3, 6, 3]
     env.end_schedules()
     np.testing.assert_allclose(episode(env, 0)["tax_rate/0"], 1.0)
-    env.set_experience([])
+    env.set_lasting_state([])
     np.testing.assert_allclose(episode(env, 0)["tax_rate/0"], 1.0)
 
 
 def test_most_environments_keep_nothing() -> None:
     env = make_vec("escape_room", 2)
-    assert env.get_experience() == []
-    env.set_experience([])
+    assert env.get_lasting_state() == []
+    env.set_lasting_state([])
     loop = make_vec("escape_room", 2, backend="loop")
-    assert loop.get_experience() == []
+    assert loop.get_lasting_state() == []
+
+
+def test_names_of_version_0_1() -> None:
+    """A user's environment may still define them, and a user's code still call them; both are told."""
+    with pytest.warns(FutureWarning, match="Old.get_experience is now called get_lasting_state"):
+
+        class Old(IncentiveEnv):
+            def get_experience(self) -> int:
+                return 3
+
+    assert Old().get_lasting_state() == 3
+    env = make_vec("gather_trade_build", 1, **BRISK)
+    with pytest.warns(FutureWarning, match="get_experience is now called get_lasting_state"):
+        assert len(env.get_experience()) == 1
