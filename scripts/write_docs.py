@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rllib_metagrad import metrics
+from rllib_metagrad.settings.tables import rewritten
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -29,5 +30,7 @@ def metrics_page(page: str) -> str:
 
 
 if __name__ == "__main__":
+    for path in DOCS.glob("*.md"):
+        path.write_text(rewritten(path.read_text(encoding="utf-8")), encoding="utf-8")
     path = DOCS / "metrics.md"
-    path.write_text(metrics_page(path.read_text()))
+    path.write_text(metrics_page(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,17 +1,10 @@
-"""Tables of settings for the docs, from the fields themselves.
-
-    python -m rllib_metagrad.settings.tables docs/*.md
-
-rewrites, in each page, what stands between ``<!-- begin settings MODULE:RECORD ... -->`` and ``<!-- end settings -->``.
-"""
+"""Tables of settings for the docs, from the fields themselves; ``python scripts/write_docs.py`` writes them."""
 
 from __future__ import annotations
 
 import json
 import re
-import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from rllib_metagrad.settings.base import Settings, expected, plain
@@ -48,7 +41,7 @@ def _shown(value: Any) -> str:
 
 
 def rewritten(page: str) -> str:
-    """A page with its tables made from the records of today."""
+    """A page whose blocks ``<!-- begin settings MODULE:RECORD ... -->`` hold the tables of today."""
 
     def block(match: re.Match[str]) -> str:
         module, names = match[2].split(":")
@@ -56,13 +49,3 @@ def rewritten(page: str) -> str:
         return match[1] + table(*records) + match[3]
 
     return _BLOCK.sub(block, page)
-
-
-def main(paths: list[str]) -> None:
-    """Rewrites pages in place."""
-    for path in map(Path, paths):
-        path.write_text(rewritten(path.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

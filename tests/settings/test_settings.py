@@ -128,7 +128,7 @@ def test_old_names_work_with_a_warning(caplog: pytest.LogCaptureFixture) -> None
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
 def test_tables_of_the_docs_are_those_of_the_code(page: Path) -> None:
-    """If this fails: python -m rllib_metagrad.settings.tables docs/*.md"""
+    """If this fails: python scripts/write_docs.py"""
     assert page.read_text() == rewritten(page.read_text())
 
 
