@@ -183,7 +183,7 @@ class VectorIncentiveEnv(RenamedMethods, ABC):
         raise NotImplementedError(f"{self.name} cannot be restored in the middle of an episode")
 
     def episode_metrics(self, which: np.ndarray) -> dict[str, np.ndarray]:
-        """What episodes came to, for results and reports; asked once an episode, between its end and the next reset.
+        """What episodes came to, for results and reports; read once an episode, between its end and the next reset.
 
         Args:
             which: ``[B]`` bool, copies whose episodes are over, E of them.

@@ -43,7 +43,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The algorithms and their configs, imported when first asked for."""
+    """The algorithms and their configs, imported at their first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from rllib_metagrad import algorithms

@@ -1,4 +1,4 @@
-"""A designer whose outputs the environment's dynamics read: asked before the steps that do, and held in between."""
+"""Designers whose outputs the environment's dynamics read decide before such steps; outputs are held in between."""
 
 from __future__ import annotations
 

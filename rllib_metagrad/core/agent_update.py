@@ -80,7 +80,7 @@ class Policy(Protocol):
 
 @dataclass(frozen=True)
 class AgentState:
-    """Parameters ``[P, D]`` of a stack, its optimiser state, and its target critic's parameters or None."""
+    """Parameters ``[P, D]`` of a stack, its optimizer state, and its target critic's parameters or None."""
 
     theta: Tensor
     optimizer: OptimizerState
@@ -160,7 +160,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Step:
-    """What one of the M steps started from: parameters, optimiser state, and the gradient it took."""
+    """What one of the M steps started from: parameters, optimizer state, and the gradient it took."""
 
     theta: Tensor
     optimizer: OptimizerState

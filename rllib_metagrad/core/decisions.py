@@ -1,4 +1,4 @@
-"""A designer that is asked only now and then: what it decided holds until it decides again.
+"""Designers that act once per period: their output is held until the next decision.
 
 Tax rates are set at the start of a period. So the designer's function is evaluated on those steps alone, and a
 designer that is itself a policy earns for a decision all that comes before the next one.

@@ -46,7 +46,7 @@ def normalize(x: Tensor, weights: Tensor, reduction: Reduction, dim: int | tuple
 
 
 def clipped_ratio_objective(log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, clip_param: float) -> Tensor:
-    """PPO's clipped surrogate, Schulman et al. 2017 (arXiv:1707.06347), eq. 7; elementwise, to be maximised."""
+    """PPO's clipped surrogate, Schulman et al. 2017 (arXiv:1707.06347), eq. 7; elementwise, to be maximized."""
     ratio = torch.exp(log_probs - old_log_probs)
     clipped = ratio.clamp(1 - clip_param, 1 + clip_param)
     return torch.minimum(ratio * advantages, clipped * advantages)
@@ -143,7 +143,7 @@ def incentive_cost(per_step: Tensor, stepped: Tensor, over: Tensor, gamma: float
     Args:
         per_step: ``[T, B]`` cost of each step, differentiable in the incentive function.
         stepped: ``[T, B]`` bool, real steps.
-        over: ``[T, B]`` bool, last step of an episode; discounting starts anew after it. A fragment that
+        over: ``[T, B]`` bool, last step of an episode; discounting starts again after it. A fragment that
             begins within an episode is discounted from its own first row.
         gamma: discount.
         reduction: across learners.

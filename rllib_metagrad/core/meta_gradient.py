@@ -1,7 +1,7 @@
 """The meta-gradient: how the designer's loss after the agents' update depends on its incentives before it.
 
 Equation (4) of Yang et al. 2022 is ``(d theta_hat / d eta)^T v`` with ``v = d L_ID / d theta_hat``. Two equal
-ways to the product, for any optimiser and any number ``M`` of update steps:
+ways to the product, for any optimizer and any number ``M`` of update steps:
 
 * ``unrolled``: build ``theta_hat(eta)`` with its graph and pull ``v`` back by autograd. The reference: memory
   and time grow with M, and it differentiates gradients (second order).
@@ -82,7 +82,7 @@ class Replica:
     def _pull_back_step(
         self, step: Step, cotangent: Tensor, first_cotangent: Tensor | None, second_cotangent: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """Transposed derivative of one optimiser step, with respect to (theta, g, first and second moment)."""
+        """Transposed derivative of one optimizer step, with respect to (theta, g, first and second moment)."""
         theta = step.theta.detach().requires_grad_()
         grad = step.grad.detach().requires_grad_()
         inputs = [theta, grad]
@@ -112,7 +112,7 @@ class Replica:
         return pulled[0], w, first_out, second_out
 
     def _along(self, theta: Tensor, batch: Batch, w: Tensor, curvature: bool) -> tuple[Tensor, Tensor | None]:
-        """What one step's loss does along ``w``: ``<g(eta), w>`` and, if asked for, ``H w``, summed over learners.
+        """What one step's loss does along ``w``: ``<g(eta), w>`` and, if wanted, ``H w``, summed over learners.
 
         The first is given up to terms without eta: linear in ``A(eta)`` and ``R(eta)``, with constant coefficients.
         Both come from one pass with tangents, the second by forward mode over reverse mode.

@@ -59,7 +59,7 @@ def advantages_and_targets(
     """Generalised advantage estimates, and the value targets that belong to them.
 
     Schulman et al. 2016 (arXiv:1506.02438), eq. 16, with two masks: a terminated step has no successor
-    value; after a terminated or truncated step the sum starts anew. ``lambda_ = 1`` gives the return minus
+    value; after a terminated or truncated step the sum starts again. ``lambda_ = 1`` gives the return minus
     the value, ``lambda_ = 0`` the one-step TD error.
 
     Args:

@@ -103,7 +103,7 @@ class Trajectory(_CrossesAsArrays):
         designer_log_probs: ``[T, B]``, only where the designer is itself a stochastic policy (dual-RL).
         designer_actions: what such a designer sampled, ``[T, B, ...]``.
         designer_due: ``[T, B]`` bool, the environment read the designer's output in this step and until the next such
-            one holds to it; None where the designer is asked in every step.
+            one holds to it; None where the designer acts in every step.
         context: arrays ``[T, B, ...]`` that a mechanism needs to recompute rewards.
         epsilon: exploration rate of the sampling policies, in [0, 1].
         weights_seq_no: which version of the weights acted.

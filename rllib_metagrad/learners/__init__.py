@@ -1,4 +1,4 @@
-"""Learners: they own parameters and optimiser states, call core, and sum across learners."""
+"""Learners: they own parameters and optimizer states, call core, and sum across learners."""
 
 __all__ = [
     "base",

@@ -72,7 +72,7 @@ class AgentSettings(OptimizerSettings):
     mean_baseline: bool = setting(
         False, "subtract the batch's mean at each time step: a baseline for `pg`, which has no critic"
     )
-    normalize_advantages: bool = setting(False, "centre and scale advantages over the batch, for each policy")
+    normalize_advantages: bool = setting(False, "center and scale advantages over the batch, for each policy")
     lambda_: float = setting(0.95, "of GAE; `pg` ignores it", ge=0, le=1)
     clip_param: float = setting(0.2, "of PPO", gt=0)
     vf_coeff: float = setting(0.5, "weight of the critic's loss", ge=0)

@@ -49,7 +49,7 @@ class LearningDesignerSettings(DesignerSettings):
     clip_param: float = setting(0.2, "epsilon of eq. (5)", gt=0)
     gamma: float | None = setting(None, "discount of A^ID; null for `gamma`", ge=0, le=1)
     lambda_: float = setting(0.95, "lambda of A^ID", ge=0, le=1)
-    normalize_advantages: bool = setting(False, "centre and scale A^ID over the batch")
+    normalize_advantages: bool = setting(False, "center and scale A^ID over the batch")
     baseline: Baseline = setting("mean", "`none`, `mean` (of each time step over the batch) or `critic` (V_phi)")
     critic_lr: Scheduled = setting(1e-3, "learning rate of V_phi", ge=0)
     target_tau: float | None = setting(

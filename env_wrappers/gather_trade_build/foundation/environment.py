@@ -254,7 +254,7 @@ class FoundationEnv(IncentiveEnv):
         self._planner_action = values.tolist()
 
     def designer_due(self) -> bool:
-        """A designer in RLlib is asked before the first step of a tax period."""
+        """A designer in RLlib decides before the first step of a tax period."""
         return self.config.tax == "external" and self.period_begins
 
     def set_designer_output(self, output: np.ndarray) -> None:
