@@ -19,8 +19,8 @@ from rllib_metagrad.core.state import (
     Metrics,
     Setup,
     StochasticDesigner,
-    adam,
     all_finite,
+    designer_adam,
     forward_passes,
 )
 from rllib_metagrad.core.trajectory import Trajectory
@@ -66,7 +66,6 @@ def dual_rl_designer_step(
     weights = losses.weights_of(made.stepped, reduction, dim=(0, 1))
     states, features = made.states[:-1].flatten(0, 1), made.features.flatten(0, 1)
     old = made.log_probs
-    optimizer = adam(setup, designer.lr, designer.grad_clip, designer.eps)
     for _ in range(designer.num_epochs):
         eta = state.eta.value.detach().requires_grad_()
         log_probs, entropy = setup.designer.evaluate(eta, states, features, made.actions.flatten(0, 1))
@@ -79,7 +78,7 @@ def dual_rl_designer_step(
         grad = reduction.sum(grad)
         if not all_finite(setup, "the designer", grad):
             return state, None, [*metrics, Measured(SKIPPED_UPDATES, 1)]
-        state = replace(state, eta=state.eta.step(grad, optimizer))
+        state = replace(state, eta=state.eta.step(grad, designer_adam(setup)))
     mean_entropy = (weights * entropy.detach().reshape(old.shape)).sum()
     metrics += [
         Measured(DESIGNER_LOSS, reduction.sum(loss.detach())),

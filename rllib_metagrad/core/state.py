@@ -19,8 +19,8 @@ from rllib_metagrad.metrics import Metric
 from rllib_metagrad.settings import (
     AgentSettings,
     DesignerSettings,
-    IncentiveFunctionSettings,
     IncentiveSettings,
+    LearningDesignerSettings,
     OptimizerSettings,
 )
 from rllib_metagrad.settings.method import MethodSettings
@@ -263,7 +263,7 @@ def adam(
     return OptimizerSettings(optimizer="adam", lr=lr, betas=betas, eps=eps, grad_clip=clip)
 
 
-def designer_adam(setup: Setup[Designer, IncentiveFunctionSettings, IncentiveSettings]) -> OptimizerSettings:
+def designer_adam(setup: Setup[Designer, LearningDesignerSettings, IncentiveSettings]) -> OptimizerSettings:
     """The optimizer of eta."""
     designer = setup.settings.designer
     return adam(setup, designer.lr, designer.grad_clip, designer.eps)
