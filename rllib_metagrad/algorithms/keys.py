@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -12,6 +13,8 @@ from rllib_metagrad.settings.renamed import current
 
 P = ParamSpec("P")
 C = TypeVar("C")
+
+logger = logging.getLogger("rllib_metagrad")
 
 
 class Keys(Generic[P]):
@@ -42,7 +45,10 @@ class Keys(Generic[P]):
                 key, value = current(self.record.PREFIX + name.rstrip("_"), given)
                 if name in self.record.model_fields:
                     key = self.record.key_of(name)
-                if key not in keys:
+                if key not in keys and not self.record.PREFIX and name in config.own_keys():
+                    # Version 0.1 took keys of all records in `incentives`.
+                    logger.warning("%s belongs to another method of the config; the next version refuses it here", name)
+                elif key not in keys:
                     raise SettingError(
                         name, f"is no setting of {config.name()}{nearest(name, self.record.model_fields)}"
                     )

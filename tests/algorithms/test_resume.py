@@ -45,7 +45,7 @@ if kind.startswith("taxes"):
     config.env_config = {
         "max_steps": 12, "components": [build, "ContinuousDoubleAuction", "Gather", tax], "observations": "network"
     }
-    config.incentives(parameter_sharing=True, mechanism="bracketed_tax", designer_interval=3, designer_direct_coeff=0.1)
+    config.incentives(parameter_sharing=True, mechanism="bracketed_tax").designer(interval=3, direct_coeff=0.1)
     config.agents(loss="ppo", optimizer="adam", lr=1e-3, num_epochs=2, minibatch_size=32, reward_scale=0.1,
                   network={"hiddens": [16], "share_trunk": True})
     config.designer(baseline="critic", loss="ppo", normalize_advantages=True, reward_scale=0.01)

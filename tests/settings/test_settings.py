@@ -141,3 +141,9 @@ def test_every_key_is_in_a_table(name: str) -> None:
 def test_a_table_by_hand() -> None:
     row = "| `agents_checkpoint` | null | a name or null | folder of a checkpoint"
     assert any(line.startswith(row) for line in table(*MetaGradSettings.__mro__[1:3]).splitlines())
+
+
+def test_keys_of_other_methods_are_taken_for_one_version(caplog: pytest.LogCaptureFixture) -> None:
+    config = get_config_class("MetaGrad")().incentives(designer_interval=2)  # type: ignore[attr-defined]
+    assert config.method_settings().designer.interval == 2
+    assert "designer_interval belongs to another method of the config" in caplog.text
