@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,13 @@ from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
 from rllib_metagrad import metrics
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.environments import build_env
-from rllib_metagrad.episode_statistics import EpisodeStatistics
+from rllib_metagrad.episode_statistics import EpisodeStatistics, EpisodeTotals
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.process import prepare_torch
 from rllib_metagrad.ray_compat import CompatEnvRunner
 from rllib_metagrad.sampling import Behavior, Sampler
+from rllib_metagrad.weighted_mean import without_plain_means
 
 logger = logging.getLogger("ray.rllib")
 
@@ -280,28 +281,37 @@ class IncentiveEnvRunner(CompatEnvRunner):
         if totals is None:
             return log.reduce()
         returns = totals.agent_returns.sum(-1)
-        metrics.EPISODE_RETURN.log(log, returns.mean())
         metrics.EPISODE_RETURN_MIN.log(log, returns.min())
         metrics.EPISODE_RETURN_MAX.log(log, returns.max())
-        metrics.EPISODE_LENGTH.log(log, totals.length.mean())
-        metrics.RETURN.log(log, totals.designer_return.mean())
-        metrics.PAID.log(log, totals.paid.mean())
-        metrics.NET.log(log, totals.net.mean())
-        agents, types = self.spec.possible_agents, self.spec.action_type_names
-        for i, agent in enumerate(agents):
-            metrics.AGENT_RETURN.of(agent).log(log, totals.agent_returns[:, i].mean())
-            metrics.AGENT_INCENTIVES.of(agent).log(log, totals.agent_incentives[:, i].mean())
-        share, agent_share = totals.action_share, totals.agent_action_share
-        for i, name in enumerate(types):
-            metrics.PAID_BY_TYPE.of(name).log(log, totals.paid_by_type[:, i].mean())
-            metrics.ACTION_SHARE.of(name).log(log, share[i])
-            for agent, shares in zip(agents, agent_share, strict=True):
-                metrics.AGENT_ACTION_SHARE.of(agent, name).log(log, shares[i])
-        for name, value in zip(self.output_names, totals.mean_output, strict=True):
-            metrics.OFFERED.of(name).log(log, value)
-        for name, values in totals.metrics.items():
-            metrics.EPISODE.of(*name.split("/")).log(log, values.mean())
+        for metric, value, weight in self._means(totals):
+            metric.log_mean(log, value, weight)
         return log.reduce()
+
+    def _means(self, totals: EpisodeTotals) -> Iterator[tuple[metrics.Metric, float, float]]:
+        """Means over episodes or steps, and how many of them there are."""
+        episodes, steps = len(totals.length), totals.length.sum()
+        for metric, values in (
+            (metrics.EPISODE_RETURN, totals.agent_returns.sum(-1)),
+            (metrics.EPISODE_LENGTH, totals.length),
+            (metrics.RETURN, totals.designer_return),
+            (metrics.PAID, totals.paid),
+            (metrics.NET, totals.net),
+        ):
+            yield metric, values.mean(), episodes
+        agents = self.spec.possible_agents
+        for i, agent in enumerate(agents):
+            yield metrics.AGENT_RETURN.of(agent), totals.agent_returns[:, i].mean(), episodes
+            yield metrics.AGENT_INCENTIVES.of(agent), totals.agent_incentives[:, i].mean(), episodes
+        share, agent_share, taken = totals.action_share, totals.agent_action_share, totals.agent_steps
+        for i, name in enumerate(self.spec.action_type_names):
+            yield metrics.PAID_BY_TYPE.of(name), totals.paid_by_type[:, i].mean(), episodes
+            yield metrics.ACTION_SHARE.of(name), share[i], taken.sum()
+            for agent, shares, of_agent in zip(agents, agent_share, taken, strict=True):
+                yield metrics.AGENT_ACTION_SHARE.of(agent, name), shares[i], of_agent
+        for name, value in zip(self.output_names, totals.mean_output, strict=True):
+            yield metrics.OFFERED.of(name), value, steps
+        for name, values in totals.metrics.items():
+            yield metrics.EPISODE.of(*name.split("/")), values.mean(), episodes
 
     def set_lasting_state(self, saved: dict[int, list[Any]]) -> None:
         """Environments go on with what those of the runner of the same index kept from episode to episode.
@@ -356,7 +366,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         running = state["statistics"]["running"]
         if running.shape == self.statistics.get_state()["running"].shape:
             self.statistics.set_state(state["statistics"])
-        self.metrics.set_state(state["metrics"])
+        self.metrics.set_state(without_plain_means(state["metrics"]))
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """For checkpoints."""

@@ -50,6 +50,11 @@ class EpisodeTotals:
         return np.asarray(self.offered.sum(0) / self.length.sum())
 
     @property
+    def agent_steps(self) -> np.ndarray:
+        """``[N]`` steps in which each agent acted, of all episodes."""
+        return np.asarray(self.actions_by_type.sum((0, 2)))
+
+    @property
     def action_share(self) -> np.ndarray:
         """``[A]`` share of agent steps in which an action of this type was taken, in [0, 1]."""
         taken = self.actions_by_type.sum(0)
@@ -151,7 +156,7 @@ class EpisodeStatistics:
 
     @property
     def num_finished(self) -> int:
-        """Episodes finished since the last :meth:`take`."""
+        """Episodes finished since the last :meth:`pop`."""
         return sum(len(rows) for rows in self._finished)
 
     def pop(self) -> EpisodeTotals | None:

@@ -14,7 +14,10 @@ from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule, MultiRLModuleSpec
 from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.utils.checkpoints import Checkpointable
+from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 from ray.tune.registry import ENV_CREATOR, TRAINABLE_CLASS, _global_registry
+
+from rllib_metagrad.weighted_mean import NAME, WeightedMeanStats
 
 
 def no_connector_states(config: Any) -> None:
@@ -40,8 +43,18 @@ def names_of_registered_envs() -> list[str]:
     return [key.decode() if isinstance(key, bytes) else key for key in names]
 
 
+def know_weighted_means(logger: MetricsLogger) -> None:
+    """Lets a logger of RLlib take :class:`WeightedMeanStats` beside its own kinds and those of the user."""
+    logger.stats_cls_lookup = {**logger.stats_cls_lookup, NAME: WeightedMeanStats}
+
+
 class CompatAlgorithm(Algorithm):
     """RLlib's Algorithm with public hooks where it has private ones."""
+
+    def setup(self, config: Any) -> None:
+        """As RLlib's, with means that runners weight."""
+        know_weighted_means(self.metrics)
+        super().setup(config)
 
     def kill_env_runner(self, index: int) -> None:
         """Ends a remote runner that hangs; Ray starts it again where the config allows it."""
@@ -67,6 +80,10 @@ class CompatAlgorithm(Algorithm):
 
 class CompatEnvRunner(EnvRunner, Checkpointable):
     """RLlib's EnvRunner with public names."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        know_weighted_means(self.metrics)
 
     @property
     def own_seed(self) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import ray
 import torch
-from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_METRICS_LOGGER, COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
@@ -25,6 +25,7 @@ from rllib_metagrad.learners.base import NonFiniteError
 from rllib_metagrad.metrics import CPU_SECONDS, SAMPLE_SECONDS, STALE_TRAJECTORIES, SYNC_SECONDS, UPDATE_SECONDS
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.ray_compat import CompatAlgorithm
+from rllib_metagrad.weighted_mean import without_plain_means
 
 logger = logging.getLogger("ray.rllib")
 
@@ -111,6 +112,7 @@ class IncentiveDesign(CompatAlgorithm):
                 local_env_runner=False,
                 timeout_seconds=self.config.sample_timeout_s,
             )
+            results = sorted(results, key=lambda result: result[0])  # whoever answered first
             self._kill_silent(asked - {index for index, _, _ in results})
             parts = [part for _, sampled, _ in results for part in sampled]
             metrics = [m for _, _, m in results if m is not None]
@@ -240,6 +242,9 @@ class IncentiveDesign(CompatAlgorithm):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_state`."""
+        if COMPONENT_METRICS_LOGGER in state:
+            known = without_plain_means(state[COMPONENT_METRICS_LOGGER])
+            state = {**state, COMPONENT_METRICS_LOGGER: known}
         super().set_state(state)
         if "incentive_design" in state:
             self._env_steps_sampled = state["incentive_design"]["env_steps_sampled"]

@@ -17,7 +17,8 @@ ARROWS: dict[str, set[str]] = {
     "metrics": set(),
     "statistics": set(),
     "process": set(),
-    "ray_compat": set(),
+    "weighted_mean": set(),
+    "ray_compat": {"weighted_mean"},
     "checkpoint_files": set(),
     "env_wrappers": {"settings"},
     "core": {"settings", "metrics"},
@@ -29,11 +30,12 @@ ARROWS: dict[str, set[str]] = {
     "episode_statistics": {"core"},
     "environments": {"env_wrappers", "settings"},
     "learners": {"core", "modules", "settings", "metrics", "process", "ray_compat"},
-    "env_runner": _ROLLOUTS | {"environments", "episode_statistics", "sampling", "metrics", "process", "ray_compat"},
+    "env_runner": _ROLLOUTS | {"environments", "episode_statistics", "sampling", "metrics", "process", "ray_compat"}
+    | {"weighted_mean"},
     "registration": {"algorithms", "env_wrappers"},  # inside functions, when Ray is there
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
-    | {"registration"},
+    | {"registration", "weighted_mean"},
     "evaluation": {"algorithms", "env_runner", "modules", "metrics", "statistics", "checkpoint_files"},
     "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
 }
