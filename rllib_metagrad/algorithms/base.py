@@ -22,6 +22,7 @@ from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, policies_of_checkpoint, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
 from rllib_metagrad.learners.base import NonFiniteError
+from rllib_metagrad.lending import environments_for
 from rllib_metagrad.metrics import CPU_SECONDS, SAMPLE_SECONDS, STALE_TRAJECTORIES, SYNC_SECONDS, UPDATE_SECONDS
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.ray_compat import CompatAlgorithm
@@ -194,11 +195,19 @@ class IncentiveDesign(CompatAlgorithm):
         """By runner, the state of its environments that survives resets, see :class:`VectorIncentiveEnv`."""
         local = self.config.num_env_runners == 0
         kept = self.env_runner_group.foreach_env_runner(
-            lambda runner: (runner.worker_index, runner.env.get_lasting_state()),
+            lambda runner: (runner.worker_index, runner.env.get_lasting_state() if runner.env else []),
             local_env_runner=local,
             timeout_seconds=self.config.sample_timeout_s,
         )
         return {index: of_runner for index, of_runner in kept if of_runner}
+
+    def evaluate(self, parallel_train_future: Any = None) -> Any:
+        """As RLlib's; a runner of evaluation in this process gets environments for that long, see lending.py."""
+        group = self.eval_env_runner_group
+        if group is None or group.num_remote_env_runners():
+            return super().evaluate(parallel_train_future)
+        with environments_for(group.local_env_runner, self.env_runner):
+            return super().evaluate(parallel_train_future)
 
     def before_evaluate(self) -> None:
         """Environments of evaluation get the lasting state of those of training."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from pettingzoo import ParallelEnv
+from ray import cloudpickle
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 from ray.tune.registry import register_env
 
@@ -63,7 +65,6 @@ def test_plain_means_of_an_earlier_version_make_room() -> None:
 def lengths_of(worker: int) -> ParallelEnv:
     """One agent that is paid 1 a step; runner 1 plays 13 steps and only action 0, runner 2 one step and action 1."""
 
-    # Within a function, so that it travels to the runners by value.
     class Lengths(ParallelEnv):
         metadata: ClassVar[dict[str, Any]] = {"name": "lengths"}
 
@@ -99,6 +100,7 @@ def lengths_of(worker: int) -> ParallelEnv:
 @pytest.mark.usefixtures("ray_session")
 def test_two_runners_with_one_and_with_seven_episodes() -> None:
     """13 rows are one episode of 13 steps, or seven of one, with a row for each reset in between."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # runners cannot import this file
     register_env("lengths", lambda context: lengths_of(context.worker_index))
     config = get_config_class("FixedIncentive")().environment("lengths")
     config.env_runners(
@@ -118,11 +120,11 @@ def test_two_runners_with_one_and_with_seven_episodes() -> None:
             assert trained["num_episodes"] == 8
             assert trained["episode_len_mean"] == trained["episode_return_mean"] == (13 + 7) / 8
             assert trained["designer_return_mean"] == trained["agent_returns_mean"]["a"] == (13 + 7) / 8
-            assert trained["action_share"]["action_0"] == pytest.approx(13 / 20)
-            assert trained["agent_action_share"]["a"]["action_1"] == pytest.approx(7 / 20)
+            assert trained["action_share"]["0"] == pytest.approx(13 / 20)
+            assert trained["agent_action_share"]["a"]["1"] == pytest.approx(7 / 20)
             assert (trained["episode_return_min"], trained["episode_return_max"]) == (1, 13)
         # Three episodes: runner 1 plays two, runner 2 one.
         assert evaluated["num_episodes"] == 3
         assert evaluated["episode_len_mean"] == evaluated["episode_return_mean"] == (13 + 13 + 1) / 3
-        assert evaluated["action_share"]["action_0"] == pytest.approx(26 / 27)
+        assert evaluated["action_share"]["0"] == pytest.approx(26 / 27)
     algorithm.stop()
