@@ -150,8 +150,15 @@ class LoopVectorEnv(VectorIncentiveEnv):
             if not self.episode_over[b]:
                 self._step_one(b, actions)
             elif self.autoreset:
-                self._reset_one(b, int(self._later_seeds[b].integers(2**31)) if self._later_seeds else None)
+                self._reset_one(b, self._later_seed(b))
                 self.was_reset[b] = True
+
+    def _later_seed(self, b: int) -> int | None:
+        """Of a further episode; None where the copy goes on by itself, or was never given one."""
+        own = self._sides[b]
+        if not self._later_seeds or (own is not None and own.goes_on_without_seed):
+            return None
+        return int(self._later_seeds[b].integers(2**31))
 
     def _step_one(self, b: int, actions: Sequence[np.ndarray]) -> None:
         env, check = self.envs[b], self._check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.lending import MAX_COPIES, environments_for
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.statistics import estimate
+
+logger = logging.getLogger("ray.rllib")
 
 _IN_ONE_PROCESS = {
     "num_env_runners": 0,
@@ -62,9 +65,11 @@ def evaluate(
         episodes: how many, >= 1.
         seed: of environments and actions; the algorithm's own random numbers are not touched.
         greedy: act by the modes of all policies instead of sampling from them.
-        render: path of a GIF of one further episode, or None.
+        render: path of a GIF of one further episode, or None. If the environment cannot be drawn, the result's
+            `render` is None and `render_error` says why.
         env_config: of an environment that differs from the one of training in these keys (another backend, other
-            rules), in which the same agents see and do as much.
+            rules), in which the same agents see and do as much. Merged into the one of training as RLlib merges
+            `evaluation_config: {env_config: ...}`: key by key, in nested mappings, too.
 
     Returns:
         Means and standard errors over episodes of the designer's return (R^ID), incentives paid, their
@@ -102,7 +107,7 @@ def evaluate(
         **_of_the_environment(totals.metrics),
     }
     if render is not None:
-        result["render"] = str(_render(algorithm, seed, greedy, Path(render), changes))
+        result.update(_render(algorithm, seed, greedy, Path(render), changes))
     return result
 
 
@@ -158,7 +163,7 @@ def _runner(
         config.num_envs_per_env_runner = min(num_envs, MAX_COPIES)
     config.seed = seed
     config.greedy_evaluation = greedy
-    config.env_config = {**config.env_config, **changes}
+    config.environment(env_config=changes)  # merged as RLlib merges evaluation_config
     runner = IncentiveEnvRunner(config=config, env_creator=algorithm.env_creator, worker_index=0, num_workers=0)
     with environments_for(runner, owner):
         _check_fit(owner.spec, runner.spec)
@@ -182,7 +187,20 @@ def _check_fit(trained: EnvSpec, given: EnvSpec) -> None:
             )
 
 
-def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, changes: dict[str, Any]) -> Path:
+def _render(
+    algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, changes: dict[str, Any]
+) -> dict[str, str | None]:
+    """Draws an episode; what goes wrong is told in the result, as the evaluation itself is done."""
+    try:
+        return {"render": str(_draw(algorithm, seed, greedy, path, changes))}
+    except Exception as error:  # whatever somebody's render() may raise
+        reason = str(error) if isinstance(error, NotImplementedError) else f"{type(error).__name__}: {error}"
+        reason = " ".join(reason.split())
+        logger.warning("no picture of %r: %s", algorithm.config.env, reason)
+        return {"render": None, "render_error": reason}
+
+
+def _draw(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, changes: dict[str, Any]) -> Path:
     """One episode as an animated picture, two frames a second, or five if it is long."""
     frames: list[np.ndarray] = []
     with _runner(algorithm, 1, seed, greedy, {**changes, "render_mode": "rgb_array"}) as runner:

@@ -59,16 +59,13 @@ class IncentiveDesign(CompatAlgorithm):
         Raises:
             ValueError: if there is no such checkpoint, or it lacks one of the policies.
         """
-        folder = policies_of_checkpoint(path)
+        folder, states = policies_of_checkpoint(path), {}
         for policy_id in (name for stack in self.env_runner.stacks for name in stack.policy_ids):
             if not (folder / policy_id).is_dir():
                 there = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name != DESIGNER))
                 raise ValueError(f"agents_checkpoint: {path} has no policy {policy_id!r}, but {there}")
-            state = RLModule.from_checkpoint(folder / policy_id).get_state()
-            self.learner_group.foreach_learner(
-                lambda learner, name=policy_id, state=state: learner.module[name].set_state(state)
-            )
-        self.sync_weights()
+            states[policy_id] = RLModule.from_checkpoint(folder / policy_id).get_state()
+        self.set_weights(states)
 
     def training_step(self) -> None:
         """``num_updates_per_iteration`` times: sample, update designer and agents, sync weights."""
@@ -214,7 +211,47 @@ class IncentiveDesign(CompatAlgorithm):
         if self.eval_env_runner_group is not None and (known := self.lasting_state()):
             self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
 
+    # -- modules ----------------------------------------------------------------------------------------
+
+    def set_weights(self, weights: dict[str, Any]) -> None:
+        """Parameters by module id, as :meth:`get_weights` gives them, to learners and runners.
+
+        The designer does not look through the agents' last update, which did not lead to these.
+
+        Raises:
+            ValueError: for a module that is not there.
+        """
+        known = self.get_weights()
+        if unknown := sorted(set(weights) - set(known)):
+            raise ValueError(f"set_weights: there is no module {', '.join(unknown)}, but {', '.join(sorted(known))}")
+
+        def write(learner: Any) -> None:
+            for module_id, state in weights.items():
+                learner.module[module_id].set_state(state)
+
+        self.learner_group.foreach_learner(write)
+        self.sync_weights()
+
+    def add_module(self, module_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises a ValueError: policies are stacked when an algorithm is built."""
+        raise ValueError(
+            f"add_module({module_id!r}): {type(self).__name__} has its policies from its config; build another with "
+            "policies and policy_mapping_fn, and start it from a checkpoint of this one with agents_checkpoint"
+        )
+
+    def remove_module(self, module_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises a ValueError: see :meth:`add_module`."""
+        raise ValueError(
+            f"remove_module({module_id!r}): {type(self).__name__} has its policies from its config; build another with "
+            "other policies, or set policies_to_train to freeze some"
+        )
+
     # -- state ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_checkpoint(cls, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As RLlib's; a relative path is meant from the working directory."""
+        return super().from_checkpoint(_absolute(path, kwargs), *args, **kwargs)
 
     def save_to_path(self, path: Any = None, *, filesystem: Any = None, **kwargs: Any) -> str:
         """As RLlib's, but a local folder is there only once all of it is: an older one stays until then."""
@@ -226,11 +263,12 @@ class IncentiveDesign(CompatAlgorithm):
         return str(target)
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
-        """As RLlib's.
+        """As RLlib's; a relative path is meant from the working directory.
 
         Raises:
             IncompleteCheckpointError: for a folder that holds only a part of a checkpoint.
         """
+        path = _absolute(path, kwargs)
         if not kwargs.get("filesystem") and "://" not in str(path) and not kwargs.get("component"):
             check_whole(pathlib.Path(path))
         super().restore_from_path(path, *args, **kwargs)
@@ -261,3 +299,9 @@ class IncentiveDesign(CompatAlgorithm):
             ours = state["incentive_design"]
             if known := ours.get("lasting_state", ours.get("experience")):  # its name in version 0.1
                 self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
+
+
+def _absolute(path: Any, kwargs: dict[str, Any]) -> Any:
+    """A local path from the root on; others as they are."""
+    local = isinstance(path, str | pathlib.Path) and "://" not in str(path) and not kwargs.get("filesystem")
+    return pathlib.Path(path).absolute() if local else path
