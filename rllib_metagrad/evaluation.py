@@ -17,6 +17,7 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from rllib_metagrad import metrics
 from rllib_metagrad.algorithms.base import IncentiveDesign
+from rllib_metagrad.checkpoint_files import check_whole
 from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.lending import MAX_COPIES, environments_for
 from rllib_metagrad.modules.spec import EnvSpec
@@ -43,8 +44,12 @@ def load(checkpoint: str | Path) -> Any:
 
     Returns:
         The restored algorithm, of this package or another one of RLlib's; ``stop()`` it after use.
+
+    Raises:
+        IncompleteCheckpointError: before anything is read, for a part of a checkpoint or one that has changed.
     """
     folder = Path(checkpoint).absolute()
+    check_whole(folder)
     with (folder / "class_and_ctor_args.pkl").open("rb") as file:
         (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
     return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})

@@ -5,8 +5,10 @@ Everything else of the package uses Ray by its public names, and these classes a
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
+import pyarrow.fs  # type: ignore[import-untyped]
 import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
@@ -14,6 +16,7 @@ from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule, MultiRLModuleSpec
 from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.utils.checkpoints import Checkpointable
+from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, EVALUATION_RESULTS
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 from ray.tune.registry import ENV_CREATOR, TRAINABLE_CLASS, _global_registry
 
@@ -56,6 +59,16 @@ class CompatAlgorithm(Algorithm):
         know_weighted_means(self.metrics)
         super().setup(config)
 
+    def copy_to_run_folder(self, file: pathlib.Path) -> str:
+        """Puts a file of the working folder, which ends with Ray, into the trial's folder; says where it is to stay."""
+        storage = self._storage
+        if storage is None:
+            return str(file)
+        target = f"{storage.trial_fs_path}/{file.name}"
+        storage.storage_filesystem.create_dir(storage.trial_fs_path)
+        pyarrow.fs.copy_files(str(file), target, destination_filesystem=storage.storage_filesystem)
+        return target
+
     def kill_env_runner(self, index: int) -> None:
         """Ends a remote runner that hangs; Ray starts it again where the config allows it."""
         manager = self.env_runner_group._worker_manager
@@ -69,6 +82,28 @@ class CompatAlgorithm(Algorithm):
         super()._before_evaluate()
         self.before_evaluate()
 
+    def _evaluate_with_auto_duration(self, parallel_train_future: Any) -> tuple[None, int, int, list[Any]]:
+        """Batches of episodes until training is done, one of each runner at least.
+
+        RLlib's drops what has not come back by then, which is all where iterations are short.
+        """
+        reports: list[Any] = []
+        env_steps = agent_steps = 0
+        while True:
+            results = self.eval_env_runner_group.foreach_env_runner(
+                _sample_a_batch,
+                local_env_runner=False,
+                timeout_seconds=self.config.evaluation_sample_timeout_s,
+            )
+            for steps, of_agents, report in results:
+                env_steps, agent_steps = env_steps + steps, agent_steps + of_agents
+                reports.append(report)
+            if not results or parallel_train_future.done():
+                break
+        if reports:
+            self.metrics.aggregate(reports, key=(EVALUATION_RESULTS, ENV_RUNNER_RESULTS))
+        return None, env_steps, agent_steps, []
+
     def clean_results(self, train_results: Any, eval_results: Any) -> Any:
         """Results of training as they are to be reported."""
         return train_results
@@ -76,6 +111,12 @@ class CompatAlgorithm(Algorithm):
     def _compile_iteration_results(self, *, train_results: Any, eval_results: Any) -> Any:
         cleaned = self.clean_results(train_results, eval_results)
         return super()._compile_iteration_results(train_results=cleaned, eval_results=eval_results)
+
+
+def _sample_a_batch(runner: Any) -> tuple[int, int, Any]:
+    """Environment steps, agent steps and metrics of an episode of each of a runner's environments."""
+    sampled = runner.sample(num_timesteps=1)
+    return sum(s.env_steps() for s in sampled), sum(s.agent_steps() for s in sampled), runner.get_metrics()
 
 
 class CompatEnvRunner(EnvRunner, Checkpointable):

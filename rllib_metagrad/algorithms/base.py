@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import pathlib
 import time
@@ -156,8 +157,9 @@ class IncentiveDesign(CompatAlgorithm):
             )
         except NonFiniteError as error:
             path = pathlib.Path(self.logdir) / f"non_finite_batch_{self.iteration + 1}.pt"
-            torch.save(trajectory, path)
-            raise NonFiniteError(f"{error}. The batch is saved in {path}") from error
+            # Of tensors and plain values, so that torch.load(weights_only=True) reads it.
+            torch.save(dataclasses.asdict(trajectory), path)
+            raise NonFiniteError(f"{error}. The batch is saved in {self.copy_to_run_folder(path)}") from error
         if report:
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
         self._seconds[UPDATE_SECONDS] += time.perf_counter() - start

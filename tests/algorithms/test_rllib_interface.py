@@ -134,3 +134,19 @@ def test_the_evaluation_is_there_whatever_render_does(tmp_path: Path, drawing: s
     assert file.exists() is (drawing == "ok")
     assert result["render"] == (str(file) if drawing == "ok" else None)
     assert result.get("render_error", "") == error
+
+
+def test_evaluation_as_long_as_training_takes() -> None:
+    algorithm = make(
+        evaluation_duration="auto",
+        evaluation_interval=1,
+        evaluation_parallel_to_training=True,
+        evaluation_num_env_runners=2,
+    )
+    for _ in range(2):
+        evaluated = algorithm.train()["evaluation"]["env_runners"]
+        # Whole batches of four of each of two runners.
+        assert evaluated["num_episodes"] >= 8
+        assert evaluated["num_episodes"] % 8 == 0
+        assert 1 <= evaluated["episode_len_mean"] <= 5
+    algorithm.stop()
