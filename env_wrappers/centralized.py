@@ -30,6 +30,7 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self.name = inner.name
         self.max_episode_steps = inner.max_episode_steps
         self.resumable, self.one_by_one = inner.resumable, inner.one_by_one
+        self.has_schedules = inner.has_schedules
         self.state_picture_shape = inner.state_picture_shape
         nvec: list[int] = []
         self._widths: list[int] = []

@@ -28,6 +28,8 @@ class IncentiveEnv(RenamedMethods, ParallelEnv):
             it comes first in the row of numbers, channels last, so that networks can look at it.
         observe_masks: agents observe the ``action_mask`` of their Dict observations like any other entry; legal actions
             are those of the infos' masks.
+        goes_on_without_seed: ``reset()`` without a seed draws on from the last one. Batches give every later episode of
+            other environments a seed, as many draw from the machine's entropy then.
         mechanism_facts: see :class:`env_wrappers.vector.VectorIncentiveEnv`.
     """
 
@@ -37,6 +39,7 @@ class IncentiveEnv(RenamedMethods, ParallelEnv):
     max_episode_steps: int | None = None
     picture_keys: tuple[str, ...] = ()
     observe_masks: bool = False
+    goes_on_without_seed: bool = False
     state_space: gym.Space
     mechanism_facts: Mapping[str, Any] = MappingProxyType({})
 

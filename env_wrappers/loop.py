@@ -85,8 +85,12 @@ class LoopVectorEnv(VectorIncentiveEnv):
         # Agents whose life in the running episode has ended.
         self._finished = np.zeros((num_envs, len(about.agents)), bool)
         self.envs: list[ParallelEnv] = []
+        # Many environments draw from the machine's entropy when they are reset without a seed.
+        self._later_seeds: list[np.random.Generator] = []
         self._make_copies(factories)
         self._sides: list[IncentiveEnv | None] = [incentive_side(env) for env in self.envs]
+        none = IncentiveEnv.end_schedules
+        self.has_schedules = any(own is not None and type(own).end_schedules is not none for own in self._sides)
 
     def _make_copies(self, factories: Sequence[Factory]) -> None:
         """All copies; if one of them cannot be made, those before it are closed."""
@@ -113,7 +117,10 @@ class LoopVectorEnv(VectorIncentiveEnv):
     def reset(self, seed: int | None = None) -> None:
         """See the base class."""
         self.clear_step()
-        seeds: Sequence[int | None] = [None] * self.num_envs if seed is None else child_seeds(seed, self.num_envs)
+        seeds: Sequence[int | None] = [None] * self.num_envs
+        if seed is not None:
+            seeds = child_seeds(seed, self.num_envs)
+            self._later_seeds = [np.random.default_rng(own) for own in seeds]
         for b, own_seed in enumerate(seeds):
             self._reset_one(b, own_seed)
 
@@ -143,8 +150,15 @@ class LoopVectorEnv(VectorIncentiveEnv):
             if not self.episode_over[b]:
                 self._step_one(b, actions)
             elif self.autoreset:
-                self._reset_one(b, None)
+                self._reset_one(b, self._later_seed(b))
                 self.was_reset[b] = True
+
+    def _later_seed(self, b: int) -> int | None:
+        """Of a further episode; None where the copy goes on by itself, or was never given one."""
+        own = self._sides[b]
+        if not self._later_seeds or (own is not None and own.goes_on_without_seed):
+            return None
+        return int(self._later_seeds[b].integers(2**31))
 
     def _step_one(self, b: int, actions: Sequence[np.ndarray]) -> None:
         env, check = self.envs[b], self._check

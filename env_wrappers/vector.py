@@ -82,6 +82,8 @@ class VectorIncentiveEnv(RenamedMethods, ABC):
     resumable: bool = False
     #: Whether copies are whole environments of somebody's, stepped one by one: to have more of them saves nothing.
     one_by_one: bool = False
+    #: Whether :meth:`end_schedules` changes anything, which nothing undoes.
+    has_schedules: bool = True
 
     name: str
     observation_spaces: dict[str, gym.Space]

@@ -1,12 +1,14 @@
 """Checkpoints on disk that are whole or not there: written aside and renamed, with a list of what belongs to them.
 
 The rename protects a folder that we write ourselves. Tune copies that folder to the storage path file by file, and a
-disk that fills up, or a kill, may leave a part of it there; the list tells such a part from a checkpoint.
+disk that fills up, or a kill, may leave a part of it there; the list tells such a part from a checkpoint, and a file
+that has changed since from what was written. It is no protection against people: who can change a file can change the list.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -16,7 +18,7 @@ from typing import Any
 
 #: RLlib's own mark, which it writes first of all.
 MARKER = "rllib_checkpoint.json"
-#: Ours, written last: sizes of all files in bytes, by path.
+#: Ours, written last: size in bytes and SHA-256 of all files, by path; in version 0.1 the size alone.
 CONTENTS = "contents.json"
 
 
@@ -37,8 +39,11 @@ def written_aside(target: pathlib.Path) -> Iterator[pathlib.Path]:
     aside.mkdir(parents=True)
     try:
         yield aside
-        sizes = {str(file.relative_to(aside)): file.stat().st_size for file in aside.rglob("*") if file.is_file()}
-        (aside / CONTENTS).write_text(json.dumps(sizes, indent=1) + "\n", encoding="utf-8")
+        files = [file for file in aside.rglob("*") if file.is_file()]
+        listed = {
+            str(file.relative_to(aside)): {"bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files
+        }
+        (aside / CONTENTS).write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -49,20 +54,31 @@ def written_aside(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def missing_from(folder: pathlib.Path) -> str | None:
-    """What a checkpoint lacks, or None if it is whole; of algorithms that write no list only the mark is asked for."""
+    """What a checkpoint lacks, or None if it is whole; of algorithms that write no list only the mark is asked for.
+
+    A list with checksums also tells a file that has changed since.
+    """
     marks = _read(folder / MARKER)
     if marks is None:
         return MARKER
     if not marks.get(CONTENTS):
         return None
-    sizes = _read(folder / CONTENTS)
-    if sizes is None:
+    listed = _read(folder / CONTENTS)
+    if listed is None:
         return CONTENTS
-    for name, size in sizes.items():
+    for name, entry in listed.items():
+        size, checksum = (entry["bytes"], entry["sha256"]) if isinstance(entry, dict) else (entry, None)
         there = (folder / name).stat().st_size if (folder / name).is_file() else 0
-        if there != size:
+        if there < size:
             return f"{size - there} of {size} bytes of {name}"
+        if there > size or (checksum is not None and _sha256(folder / name) != checksum):
+            return f"{name} as it was written (the file has changed)"
     return None
+
+
+def _sha256(file: pathlib.Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _read(file: pathlib.Path) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule
 from ray.rllib.env import INPUT_ENV_SPACES
+from ray.rllib.env.env_context import EnvContext
 from ray.rllib.utils import force_list
 from ray.rllib.utils.checkpoints import Checkpointable
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
@@ -21,16 +22,18 @@ from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
 from rllib_metagrad import metrics
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.environments import build_env
-from rllib_metagrad.episode_statistics import EpisodeStatistics
+from rllib_metagrad.episode_statistics import EpisodeStatistics, means_of
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.process import prepare_torch
 from rllib_metagrad.ray_compat import CompatEnvRunner
 from rllib_metagrad.sampling import Behavior, Sampler
+from rllib_metagrad.weighted_mean import without_plain_means
 
 logger = logging.getLogger("ray.rllib")
 
 ENV_SPEC = "__env_spec__"
+ONE_BY_ONE = "__one_by_one__"
 _MAX_ENV_RESTARTS = 10
 
 
@@ -42,6 +45,10 @@ class IncentiveEnvRunner(CompatEnvRunner):
     ``batch_mode="truncate_episodes"``.
     """
 
+    #: There from :meth:`ready` on.
+    sampler: Sampler
+    statistics: EpisodeStatistics
+
     def __init__(self, *, config: Any, **kwargs: Any) -> None:
         super().__init__(config=config, **kwargs)
         self.worker_index: int = int(kwargs.get("worker_index") or 0)
@@ -51,8 +58,16 @@ class IncentiveEnvRunner(CompatEnvRunner):
         self.generator = torch.Generator()
         self._seed_generator()
         self.env: VectorIncentiveEnv | None = None
-        self.make_env()
-        self.make_module()
+        self._module_env: VectorIncentiveEnv | None = None
+        self.one_by_one = False
+        self._module: MultiRLModule | None = None
+        known = kwargs.get("spaces") or {}
+        # A runner beside remote ones only tells what the environment is like, and they have told it; one of evaluation
+        # in the algorithm's process may borrow.
+        if self.worker_index == 0 and ENV_SPEC in known:
+            self._know(known[ENV_SPEC], known[INPUT_ENV_SPACES], known[ONE_BY_ONE])
+        elif self.worker_index or not self.config.in_evaluation:
+            self.ready()
         self._weights: dict[str, Any] | None = None
         self._weights_seq_no = 0
         self._needs_reset = True
@@ -68,21 +83,46 @@ class IncentiveEnvRunner(CompatEnvRunner):
 
     # -- construction -----------------------------------------------------------------------------------
 
+    def ready(self, lent: VectorIncentiveEnv | None = None) -> None:
+        """Environments, if there are none yet, and what samples in them.
+
+        Args:
+            lent: somebody else's, who goes on to own them; None to make them.
+        """
+        if self.env is None and lent is None:
+            self.make_env()
+        elif lent is not None:
+            self.env = lent
+            self._on_new_env()
+        if self._module_env is not self.env:
+            self.make_module()
+
     def make_env(self) -> None:
         """(Re-)creates the environments; unfinished episodes are lost, what finished ones taught is not."""
         kept = [] if self.env is None else self.env.get_lasting_state()
         if self.env is not None:
             self.env.close()
-        num_envs = self.config.num_envs_per_env_runner
-        # A local runner beside remote ones only tells what the environment is like.
-        if self.worker_index == 0 and self.num_workers > 0:
-            num_envs = 1
-        self.env = build_env(self.config, num_envs, self._env_creator, self.worker_index)
+        self.env = build_env(self.config, self.config.num_envs_per_env_runner, self._env_creator, self.worker_index)
         self.env.set_lasting_state(kept)
+        context = EnvContext(
+            self.config.env_config,
+            worker_index=self.worker_index,
+            remote=self.config.remote_worker_envs,
+            num_workers=self.num_workers,
+        )
+        self._call_back("on_environment_created", env=self.env, env_context=context)
+        self._on_new_env()
+
+    def _on_new_env(self) -> None:
+        assert self.env is not None
         if self.config.in_evaluation:
             self.env.end_schedules()
-        self._call_back("on_environment_created", env=self.env, env_context=self.config.env_config)
         self._needs_reset = True
+
+    def reset_before_sampling(self) -> None:
+        """Environments were used by somebody else: unfinished episodes are dropped."""
+        self._needs_reset = True
+        self.statistics.restart()
 
     def _call_back(self, event: str, **kwargs: Any) -> None:
         """RLlib's callbacks of this event: methods of ``callbacks_class`` and functions of the config."""
@@ -96,11 +136,9 @@ class IncentiveEnvRunner(CompatEnvRunner):
     def make_module(self) -> None:
         """Builds the functions of policies and designer; their parameters come with :meth:`set_state`."""
         assert self.env is not None
-        self.spec = EnvSpec.of(self.env)
-        self.stacks = self.config.make_stacks(self.spec)
-        setup = self.config.make_setup(self.spec, self.stacks)
-        self.policies, self.designer = setup.policies, setup.designer
-        self._module: MultiRLModule | None = None
+        spaces = (self.env.observation_spaces, self.env.action_spaces)
+        self._know(EnvSpec.of(self.env), spaces, self.env.one_by_one)
+        self._module_env = self.env
         self._make_sampler()
         self.statistics = EpisodeStatistics(
             self.env.num_envs,
@@ -108,6 +146,14 @@ class IncentiveEnvRunner(CompatEnvRunner):
             self.spec.num_action_types,
             self.designer.mechanism.num_outputs,
         )
+
+    def _know(self, spec: EnvSpec, spaces: tuple[Any, Any], one_by_one: bool) -> None:
+        """Takes in what the environment is like."""
+        self.spec, self._spaces, self.one_by_one = spec, spaces, one_by_one
+        self.stacks = self.config.make_stacks(spec)
+        setup = self.config.make_setup(spec, self.stacks)
+        self.policies, self.designer = setup.policies, setup.designer
+        self._module = None
 
     def _make_sampler(self) -> None:
         assert self.env is not None
@@ -136,16 +182,14 @@ class IncentiveEnvRunner(CompatEnvRunner):
         return self._module
 
     def get_spaces(self) -> dict[str, Any]:
-        """Spaces by module id; the environment's under INPUT_ENV_SPACES, its full description under ENV_SPEC."""
-        assert self.env is not None
-        spaces: dict[str, Any] = {
-            INPUT_ENV_SPACES: (self.env.observation_spaces, self.env.action_spaces),
-            ENV_SPEC: self.spec,
-        }
+        """Spaces by module id; the environment's under INPUT_ENV_SPACES, its full description under ENV_SPEC, and
+        whether its copies are stepped one by one."""
+        spaces: dict[str, Any] = {INPUT_ENV_SPACES: self._spaces, ENV_SPEC: self.spec, ONE_BY_ONE: self.one_by_one}
+        observed, acted = self._spaces
         for stack in self.stacks:
             for row, policy_id in enumerate(stack.policy_ids):
                 agent = self.spec.possible_agents[stack.agents[row, 0]]
-                spaces[policy_id] = (self.env.observation_spaces[agent], self.env.action_spaces[agent])
+                spaces[policy_id] = (observed[agent], acted[agent])
         return spaces
 
     # -- sampling ---------------------------------------------------------------------------------------
@@ -174,10 +218,10 @@ class IncentiveEnvRunner(CompatEnvRunner):
         Raises:
             RuntimeError: before any weights have arrived.
         """
+        self.ready()
         behavior = self.behavior(self.config.explore if explore is None else explore, random_actions)
         if force_reset:
-            self._needs_reset = True
-            self.statistics.restart()
+            self.reset_before_sampling()
         trajectories: list[Trajectory] = []
         if num_timesteps is None and num_episodes is None:
             complete = self.config.batch_mode == "complete_episodes"
@@ -222,6 +266,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
                 logger.exception("an environment of runner %d crashed; making it anew", self.worker_index)
                 self._env_failures += 1
                 self.make_env()
+                self._module_env = self.env
                 self._make_sampler()
                 # What has finished before is sound, and not reported yet.
                 self.statistics.restart()
@@ -280,27 +325,11 @@ class IncentiveEnvRunner(CompatEnvRunner):
         if totals is None:
             return log.reduce()
         returns = totals.agent_returns.sum(-1)
-        metrics.EPISODE_RETURN.log(log, returns.mean())
         metrics.EPISODE_RETURN_MIN.log(log, returns.min())
         metrics.EPISODE_RETURN_MAX.log(log, returns.max())
-        metrics.EPISODE_LENGTH.log(log, totals.length.mean())
-        metrics.RETURN.log(log, totals.designer_return.mean())
-        metrics.PAID.log(log, totals.paid.mean())
-        metrics.NET.log(log, totals.net.mean())
-        agents, types = self.spec.possible_agents, self.spec.action_type_names
-        for i, agent in enumerate(agents):
-            metrics.AGENT_RETURN.of(agent).log(log, totals.agent_returns[:, i].mean())
-            metrics.AGENT_INCENTIVES.of(agent).log(log, totals.agent_incentives[:, i].mean())
-        share, agent_share = totals.action_share, totals.agent_action_share
-        for i, name in enumerate(types):
-            metrics.PAID_BY_TYPE.of(name).log(log, totals.paid_by_type[:, i].mean())
-            metrics.ACTION_SHARE.of(name).log(log, share[i])
-            for agent, shares in zip(agents, agent_share, strict=True):
-                metrics.AGENT_ACTION_SHARE.of(agent, name).log(log, shares[i])
-        for name, value in zip(self.output_names, totals.mean_output, strict=True):
-            metrics.OFFERED.of(name).log(log, value)
-        for name, values in totals.metrics.items():
-            metrics.EPISODE.of(*name.split("/")).log(log, values.mean())
+        names = (self.spec.possible_agents, self.spec.action_type_names, self.output_names)
+        for metric, value, weight in means_of(totals, *names):
+            metric.log_mean(log, value, weight)
         return log.reduce()
 
     def set_lasting_state(self, saved: dict[int, list[Any]]) -> None:
@@ -309,7 +338,8 @@ class IncentiveEnvRunner(CompatEnvRunner):
         In evaluation, and where there was no such runner, those of all are taken. In evaluation schedules are over
         whatever they were.
         """
-        assert self.env is not None
+        if self.env is None:
+            return  # A runner beside remote ones.
         everybodys = [kept for of_runner in saved.values() for kept in of_runner]
         own = None if self.config.in_evaluation else saved.get(self.worker_index)
         self.env.set_lasting_state(everybodys if own is None else own)
@@ -320,15 +350,15 @@ class IncentiveEnvRunner(CompatEnvRunner):
 
     def get_state(self, components: Any = None, *, not_components: Any = None, **kwargs: Any) -> dict[str, Any]:
         """Weights (if asked for), and what exact resume needs: generator, environments, unfinished episodes."""
-        assert self.env is not None
         state: dict[str, Any] = {
             WEIGHTS_SEQ_NO: self._weights_seq_no,
             "worker_index": self.worker_index,
             "generator": self.generator.get_state().numpy(),
-            "statistics": self.statistics.get_state(),
             "metrics": self.metrics.get_state(),
         }
-        if self.env.resumable and not self._needs_reset:
+        if self.env is not None:
+            state["statistics"] = self.statistics.get_state()
+        if self.env is not None and self.env.resumable and not self._needs_reset:
             state["env"] = self.env.get_state()
             if self.sampler.in_force is not None:
                 state["in_force"] = self.sampler.in_force.output.copy()
@@ -353,10 +383,11 @@ class IncentiveEnvRunner(CompatEnvRunner):
             if self.sampler.in_force is not None:
                 self.sampler.in_force.output[:] = state["in_force"]
             self._needs_reset = False
-        running = state["statistics"]["running"]
-        if running.shape == self.statistics.get_state()["running"].shape:
-            self.statistics.set_state(state["statistics"])
-        self.metrics.set_state(state["metrics"])
+        if self.env is not None and "statistics" in state:
+            running = state["statistics"]["running"]
+            if running.shape == self.statistics.get_state()["running"].shape:
+                self.statistics.set_state(state["statistics"])
+        self.metrics.set_state(without_plain_means(state["metrics"]))
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """For checkpoints."""
@@ -368,9 +399,10 @@ class IncentiveEnvRunner(CompatEnvRunner):
 
     def assert_healthy(self) -> None:
         """Fails if the constructor did not complete."""
-        assert self.env is not None
+        assert self.metrics is not None
 
     def stop(self) -> None:
         """Closes the environments."""
         if self.env is not None:
             self.env.close()
+            self.env = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from rllib_metagrad import metrics
 from rllib_metagrad.core.trajectory import Trajectory
 
 
@@ -50,6 +51,11 @@ class EpisodeTotals:
         return np.asarray(self.offered.sum(0) / self.length.sum())
 
     @property
+    def agent_steps(self) -> np.ndarray:
+        """``[N]`` steps in which each agent acted, of all episodes."""
+        return np.asarray(self.actions_by_type.sum((0, 2)))
+
+    @property
     def action_share(self) -> np.ndarray:
         """``[A]`` share of agent steps in which an action of this type was taken, in [0, 1]."""
         taken = self.actions_by_type.sum(0)
@@ -60,6 +66,41 @@ class EpisodeTotals:
         """``[N, A]`` the same of each agent's own steps."""
         taken = self.actions_by_type.sum(0)
         return np.asarray(taken / np.maximum(taken.sum(-1, keepdims=True), 1))
+
+
+def means_of(
+    totals: EpisodeTotals, agents: Sequence[str], action_types: Sequence[str], outputs: Sequence[str]
+) -> Iterator[tuple[metrics.Metric, float, float]]:
+    """Every mean over these episodes or their steps, and how many of them there are.
+
+    Args:
+        totals: E episodes.
+        agents: N names.
+        action_types: A names.
+        outputs: U names.
+    """
+    episodes = len(totals.length)
+    for metric, values in (
+        (metrics.EPISODE_RETURN, totals.agent_returns.sum(-1)),
+        (metrics.EPISODE_LENGTH, totals.length),
+        (metrics.RETURN, totals.designer_return),
+        (metrics.PAID, totals.paid),
+        (metrics.NET, totals.net),
+    ):
+        yield metric, values.mean(), episodes
+    for i, agent in enumerate(agents):
+        yield metrics.AGENT_RETURN.of(agent), totals.agent_returns[:, i].mean(), episodes
+        yield metrics.AGENT_INCENTIVES.of(agent), totals.agent_incentives[:, i].mean(), episodes
+    share, agent_share, taken = totals.action_share, totals.agent_action_share, totals.agent_steps
+    for i, name in enumerate(action_types):
+        yield metrics.PAID_BY_TYPE.of(name), totals.paid_by_type[:, i].mean(), episodes
+        yield metrics.ACTION_SHARE.of(name), share[i], taken.sum()
+        for agent, shares, steps in zip(agents, agent_share, taken, strict=True):
+            yield metrics.AGENT_ACTION_SHARE.of(agent, name), shares[i], steps
+    for name, value in zip(outputs, totals.mean_output, strict=True):
+        yield metrics.OFFERED.of(name), value, totals.length.sum()
+    for name, values in totals.metrics.items():
+        yield metrics.EPISODE.of(*name.split("/")), values.mean(), episodes
 
 
 class EpisodeStatistics:
@@ -151,7 +192,7 @@ class EpisodeStatistics:
 
     @property
     def num_finished(self) -> int:
-        """Episodes finished since the last :meth:`take`."""
+        """Episodes finished since the last :meth:`pop`."""
         return sum(len(rows) for rows in self._finished)
 
     def pop(self) -> EpisodeTotals | None:

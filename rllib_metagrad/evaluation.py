@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,13 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from rllib_metagrad import metrics
 from rllib_metagrad.algorithms.base import IncentiveDesign
+from rllib_metagrad.checkpoint_files import check_whole
 from rllib_metagrad.env_runner import IncentiveEnvRunner
+from rllib_metagrad.lending import MAX_COPIES, environments_for
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.statistics import estimate
+
+logger = logging.getLogger("ray.rllib")
 
 _IN_ONE_PROCESS = {
     "num_env_runners": 0,
@@ -26,7 +32,6 @@ _IN_ONE_PROCESS = {
     "num_learners": 0,
     "num_gpus_per_learner": 0,
 }
-_MAX_ENVS = 128
 #: Frames.
 _LONG = 60
 
@@ -39,8 +44,12 @@ def load(checkpoint: str | Path) -> Any:
 
     Returns:
         The restored algorithm, of this package or another one of RLlib's; ``stop()`` it after use.
+
+    Raises:
+        IncompleteCheckpointError: before anything is read, for a part of a checkpoint or one that has changed.
     """
     folder = Path(checkpoint).absolute()
+    check_whole(folder)
     with (folder / "class_and_ctor_args.pkl").open("rb") as file:
         (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
     return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})
@@ -61,9 +70,11 @@ def evaluate(
         episodes: how many, >= 1.
         seed: of environments and actions; the algorithm's own random numbers are not touched.
         greedy: act by the modes of all policies instead of sampling from them.
-        render: path of a GIF of one further episode, or None.
+        render: path of a GIF of one further episode, or None. If the environment cannot be drawn, the result's
+            `render` is None and `render_error` says why.
         env_config: of an environment that differs from the one of training in these keys (another backend, other
-            rules), in which the same agents see and do as much.
+            rules), in which the same agents see and do as much. Merged into the one of training as RLlib merges
+            `evaluation_config: {env_config: ...}`: key by key, in nested mappings, too.
 
     Returns:
         Means and standard errors over episodes of the designer's return (R^ID), incentives paid, their
@@ -76,11 +87,10 @@ def evaluate(
     if episodes < 1:
         raise ValueError(f"episodes must be at least 1, got {episodes}")
     changes = dict(env_config or {})
-    # Nobody's simulator is started more often than in training.
-    most = algorithm.config.num_envs_per_env_runner if algorithm.env_runner.env.one_by_one else _MAX_ENVS
-    runner = _make_runner(algorithm, min(episodes, most), seed, greedy, changes)
-    runner.sample(num_episodes=episodes, explore=False)
-    totals = runner.statistics.pop()
+    with _runner(algorithm, episodes, seed, greedy, changes) as runner:
+        runner.sample(num_episodes=episodes, explore=False)
+        assert runner.statistics is not None
+        totals = runner.statistics.pop()
     assert totals is not None
     agents, types = runner.spec.possible_agents, runner.spec.action_type_names
     result: dict[str, Any] = {
@@ -101,9 +111,8 @@ def evaluate(
         _name(metrics.OFFERED): _named(runner.output_names, totals.mean_output),
         **_of_the_environment(totals.metrics),
     }
-    runner.stop()
     if render is not None:
-        result["render"] = str(_render(algorithm, seed, greedy, Path(render), changes))
+        result.update(_render(algorithm, seed, greedy, Path(render), changes))
     return result
 
 
@@ -137,25 +146,39 @@ def _named(names: Sequence[str], values: np.ndarray) -> dict[str, float]:
     return dict(zip(names, values.tolist(), strict=True))
 
 
-def _make_runner(
+@contextmanager
+def _runner(
     algorithm: IncentiveDesign, num_envs: int, seed: int, greedy: bool, changes: dict[str, Any]
-) -> IncentiveEnvRunner:
-    """A runner of its own, with the algorithm's weights, of an environment with changes to env_config."""
+) -> Iterator[IncentiveEnvRunner]:
+    """A runner with the algorithm's weights, of an environment with changes to env_config.
+
+    Args:
+        algorithm: whose.
+        num_envs: wanted at most.
+        seed: of environments and actions.
+        greedy: act by modes.
+        changes: of env_config.
+    """
+    owner = algorithm.env_runner
     config = copy.deepcopy(algorithm.config).copy(copy_frozen=False)
     config.in_evaluation = True
     config.num_env_runners = 0
-    config.num_envs_per_env_runner = num_envs
+    # Nobody's simulator is started more often than in training.
+    if not owner.one_by_one:
+        config.num_envs_per_env_runner = min(num_envs, MAX_COPIES)
     config.seed = seed
     config.greedy_evaluation = greedy
-    config.env_config = {**config.env_config, **changes}
+    config.environment(env_config=changes)  # merged as RLlib merges evaluation_config
     runner = IncentiveEnvRunner(config=config, env_creator=algorithm.env_creator, worker_index=0, num_workers=0)
-    _check_fit(algorithm.env_runner.spec, runner.spec)
-    state = algorithm.learner_group.get_state(
-        components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
-    )
-    runner.set_state(state[COMPONENT_LEARNER])
-    runner.set_lasting_state(algorithm.lasting_state())
-    return runner
+    with environments_for(runner, owner):
+        _check_fit(owner.spec, runner.spec)
+        state = algorithm.learner_group.get_state(
+            components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
+        )
+        runner.set_state(state[COMPONENT_LEARNER])
+        runner.set_lasting_state(algorithm.lasting_state())
+        yield runner
+    runner.stop()
 
 
 def _check_fit(trained: EnvSpec, given: EnvSpec) -> None:
@@ -169,14 +192,27 @@ def _check_fit(trained: EnvSpec, given: EnvSpec) -> None:
             )
 
 
-def _render(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, changes: dict[str, Any]) -> Path:
+def _render(
+    algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, changes: dict[str, Any]
+) -> dict[str, str | None]:
+    """Draws an episode; what goes wrong is told in the result, as the evaluation itself is done."""
+    try:
+        return {"render": str(_draw(algorithm, seed, greedy, path, changes))}
+    except Exception as error:  # whatever somebody's render() may raise
+        reason = str(error) if isinstance(error, NotImplementedError) else f"{type(error).__name__}: {error}"
+        reason = " ".join(reason.split())
+        logger.warning("no picture of %r: %s", algorithm.config.env, reason)
+        return {"render": None, "render_error": reason}
+
+
+def _draw(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, changes: dict[str, Any]) -> Path:
     """One episode as an animated picture, two frames a second, or five if it is long."""
-    runner = _make_runner(algorithm, 1, seed, greedy, {**changes, "render_mode": "rgb_array"})
-    assert runner.env is not None
     frames: list[np.ndarray] = []
-    env = runner.env
-    runner.sampler.episodes(runner.behavior(explore=False), on_step=lambda: frames.append(np.array(env.render())))
-    runner.stop()
+    with _runner(algorithm, 1, seed, greedy, {**changes, "render_mode": "rgb_array"}) as runner:
+        env, sampler = runner.env, runner.sampler
+        assert env is not None
+        assert sampler is not None
+        sampler.episodes(runner.behavior(explore=False), on_step=lambda: frames.append(np.array(env.render())))
     images = [Image.fromarray(frame) for frame in frames]
     duration = 500 if len(images) <= _LONG else 200
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ LEARNERS = "learners/"
 
 
 class Logger(Protocol):
-    """The part of RLlib's ``MetricsLogger`` that is needed here."""
+    """The part of RLlib's ``MetricsLogger`` that is needed here; ``weighted_mean`` is weighted_mean.py's."""
 
     def log_value(self, key: Any, value: Any, *, reduce: Any) -> None:
         """Notes one value of a metric."""
@@ -75,6 +75,10 @@ class Metric(str):
     def log(self, logger: Logger, value: Any) -> None:
         """Notes one value with RLlib, which reduces it as the metric says."""
         logger.log_value(self.key, value, reduce=self.reduce)
+
+    def log_mean(self, logger: Logger, value: Any, weight: float) -> None:
+        """Notes a mean over so many episodes or steps, so that means of several runners become one of them all."""
+        logger.log_value(self.key, (value, weight), reduce="weighted_mean")
 
 
 _sampling = partial(Metric, under=TRAINING)

@@ -5,8 +5,10 @@ Everything else of the package uses Ray by its public names, and these classes a
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
+import pyarrow.fs  # type: ignore[import-untyped]
 import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
@@ -14,7 +16,11 @@ from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule, MultiRLModuleSpec
 from ray.rllib.env.env_runner import EnvRunner
 from ray.rllib.utils.checkpoints import Checkpointable
+from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, EVALUATION_RESULTS
+from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 from ray.tune.registry import ENV_CREATOR, TRAINABLE_CLASS, _global_registry
+
+from rllib_metagrad.weighted_mean import NAME, WeightedMeanStats
 
 
 def no_connector_states(config: Any) -> None:
@@ -40,8 +46,28 @@ def names_of_registered_envs() -> list[str]:
     return [key.decode() if isinstance(key, bytes) else key for key in names]
 
 
+def know_weighted_means(logger: MetricsLogger) -> None:
+    """Lets a logger of RLlib take :class:`WeightedMeanStats` beside its own kinds and those of the user."""
+    logger.stats_cls_lookup = {**logger.stats_cls_lookup, NAME: WeightedMeanStats}
+
+
 class CompatAlgorithm(Algorithm):
     """RLlib's Algorithm with public hooks where it has private ones."""
+
+    def setup(self, config: Any) -> None:
+        """As RLlib's, with means that runners weight."""
+        know_weighted_means(self.metrics)
+        super().setup(config)
+
+    def copy_to_run_folder(self, file: pathlib.Path) -> str:
+        """Puts a file of the working folder, which ends with Ray, into the trial's folder; says where it is to stay."""
+        storage = self._storage
+        if storage is None:
+            return str(file)
+        target = f"{storage.trial_fs_path}/{file.name}"
+        storage.storage_filesystem.create_dir(storage.trial_fs_path)
+        pyarrow.fs.copy_files(str(file), target, destination_filesystem=storage.storage_filesystem)
+        return target
 
     def kill_env_runner(self, index: int) -> None:
         """Ends a remote runner that hangs; Ray starts it again where the config allows it."""
@@ -56,6 +82,28 @@ class CompatAlgorithm(Algorithm):
         super()._before_evaluate()
         self.before_evaluate()
 
+    def _evaluate_with_auto_duration(self, parallel_train_future: Any) -> tuple[None, int, int, list[Any]]:
+        """Batches of episodes until training is done, one of each runner at least.
+
+        RLlib's drops what has not come back by then, which is all where iterations are short.
+        """
+        reports: list[Any] = []
+        env_steps = agent_steps = 0
+        while True:
+            results = self.eval_env_runner_group.foreach_env_runner(
+                _sample_a_batch,
+                local_env_runner=False,
+                timeout_seconds=self.config.evaluation_sample_timeout_s,
+            )
+            for steps, of_agents, report in results:
+                env_steps, agent_steps = env_steps + steps, agent_steps + of_agents
+                reports.append(report)
+            if not results or parallel_train_future.done():
+                break
+        if reports:
+            self.metrics.aggregate(reports, key=(EVALUATION_RESULTS, ENV_RUNNER_RESULTS))
+        return None, env_steps, agent_steps, []
+
     def clean_results(self, train_results: Any, eval_results: Any) -> Any:
         """Results of training as they are to be reported."""
         return train_results
@@ -65,8 +113,18 @@ class CompatAlgorithm(Algorithm):
         return super()._compile_iteration_results(train_results=cleaned, eval_results=eval_results)
 
 
+def _sample_a_batch(runner: Any) -> tuple[int, int, Any]:
+    """Environment steps, agent steps and metrics of an episode of each of a runner's environments."""
+    sampled = runner.sample(num_timesteps=1)
+    return sum(s.env_steps() for s in sampled), sum(s.agent_steps() for s in sampled), runner.get_metrics()
+
+
 class CompatEnvRunner(EnvRunner, Checkpointable):
     """RLlib's EnvRunner with public names."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        know_weighted_means(self.metrics)
 
     @property
     def own_seed(self) -> int | None:

@@ -41,6 +41,7 @@ class Cleanup(IncentiveEnv):
         "render_fps": 5,
         "is_parallelizable": True,
     }
+    goes_on_without_seed = True
 
     def __init__(self, config: CleanupConfig | None = None, **keys: Any) -> None:
         self.config = config = CleanupConfig.of(config, keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import pathlib
 import time
@@ -9,7 +10,7 @@ from typing import Any
 
 import ray
 import torch
-from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
+from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_METRICS_LOGGER, COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.rl_module import RLModule
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
@@ -22,9 +23,11 @@ from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, policies_of_checkpoint, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
 from rllib_metagrad.learners.base import NonFiniteError
+from rllib_metagrad.lending import environments_for
 from rllib_metagrad.metrics import CPU_SECONDS, SAMPLE_SECONDS, STALE_TRAJECTORIES, SYNC_SECONDS, UPDATE_SECONDS
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.ray_compat import CompatAlgorithm
+from rllib_metagrad.weighted_mean import without_plain_means
 
 logger = logging.getLogger("ray.rllib")
 
@@ -57,16 +60,13 @@ class IncentiveDesign(CompatAlgorithm):
         Raises:
             ValueError: if there is no such checkpoint, or it lacks one of the policies.
         """
-        folder = policies_of_checkpoint(path)
+        folder, states = policies_of_checkpoint(path), {}
         for policy_id in (name for stack in self.env_runner.stacks for name in stack.policy_ids):
             if not (folder / policy_id).is_dir():
                 there = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name != DESIGNER))
                 raise ValueError(f"agents_checkpoint: {path} has no policy {policy_id!r}, but {there}")
-            state = RLModule.from_checkpoint(folder / policy_id).get_state()
-            self.learner_group.foreach_learner(
-                lambda learner, name=policy_id, state=state: learner.module[name].set_state(state)
-            )
-        self.sync_weights()
+            states[policy_id] = RLModule.from_checkpoint(folder / policy_id).get_state()
+        self.set_weights(states)
 
     def training_step(self) -> None:
         """``num_updates_per_iteration`` times: sample, update designer and agents, sync weights."""
@@ -111,6 +111,7 @@ class IncentiveDesign(CompatAlgorithm):
                 local_env_runner=False,
                 timeout_seconds=self.config.sample_timeout_s,
             )
+            results = sorted(results, key=lambda result: result[0])  # whoever answered first
             self._kill_silent(asked - {index for index, _, _ in results})
             parts = [part for _, sampled, _ in results for part in sampled]
             metrics = [m for _, _, m in results if m is not None]
@@ -156,8 +157,9 @@ class IncentiveDesign(CompatAlgorithm):
             )
         except NonFiniteError as error:
             path = pathlib.Path(self.logdir) / f"non_finite_batch_{self.iteration + 1}.pt"
-            torch.save(trajectory, path)
-            raise NonFiniteError(f"{error}. The batch is saved in {path}") from error
+            # Of tensors and plain values, so that torch.load(weights_only=True) reads it.
+            torch.save(dataclasses.asdict(trajectory), path)
+            raise NonFiniteError(f"{error}. The batch is saved in {self.copy_to_run_folder(path)}") from error
         if report:
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
         self._seconds[UPDATE_SECONDS] += time.perf_counter() - start
@@ -192,18 +194,66 @@ class IncentiveDesign(CompatAlgorithm):
         """By runner, the state of its environments that survives resets, see :class:`VectorIncentiveEnv`."""
         local = self.config.num_env_runners == 0
         kept = self.env_runner_group.foreach_env_runner(
-            lambda runner: (runner.worker_index, runner.env.get_lasting_state()),
+            lambda runner: (runner.worker_index, runner.env.get_lasting_state() if runner.env else []),
             local_env_runner=local,
             timeout_seconds=self.config.sample_timeout_s,
         )
         return {index: of_runner for index, of_runner in kept if of_runner}
+
+    def evaluate(self, parallel_train_future: Any = None) -> Any:
+        """As RLlib's; a runner of evaluation in this process gets environments for that long, see lending.py."""
+        group = self.eval_env_runner_group
+        if group is None or group.num_remote_env_runners():
+            return super().evaluate(parallel_train_future)
+        with environments_for(group.local_env_runner, self.env_runner):
+            return super().evaluate(parallel_train_future)
 
     def before_evaluate(self) -> None:
         """Environments of evaluation get the lasting state of those of training."""
         if self.eval_env_runner_group is not None and (known := self.lasting_state()):
             self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
 
+    # -- modules ----------------------------------------------------------------------------------------
+
+    def set_weights(self, weights: dict[str, Any]) -> None:
+        """Parameters by module id, as :meth:`get_weights` gives them, to learners and runners.
+
+        The designer does not look through the agents' last update, which did not lead to these.
+
+        Raises:
+            ValueError: for a module that is not there.
+        """
+        known = self.get_weights()
+        if unknown := sorted(set(weights) - set(known)):
+            raise ValueError(f"set_weights: there is no module {', '.join(unknown)}, but {', '.join(sorted(known))}")
+
+        def write(learner: Any) -> None:
+            for module_id, state in weights.items():
+                learner.module[module_id].set_state(state)
+
+        self.learner_group.foreach_learner(write)
+        self.sync_weights()
+
+    def add_module(self, module_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises a ValueError: policies are stacked when an algorithm is built."""
+        raise ValueError(
+            f"add_module({module_id!r}): {type(self).__name__} has its policies from its config; build another with "
+            "policies and policy_mapping_fn, and start it from a checkpoint of this one with agents_checkpoint"
+        )
+
+    def remove_module(self, module_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Raises a ValueError: see :meth:`add_module`."""
+        raise ValueError(
+            f"remove_module({module_id!r}): {type(self).__name__} has its policies from its config; build another with "
+            "other policies, or set policies_to_train to freeze some"
+        )
+
     # -- state ------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_checkpoint(cls, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As RLlib's; a relative path is meant from the working directory."""
+        return super().from_checkpoint(_absolute(path, kwargs), *args, **kwargs)
 
     def save_to_path(self, path: Any = None, *, filesystem: Any = None, **kwargs: Any) -> str:
         """As RLlib's, but a local folder is there only once all of it is: an older one stays until then."""
@@ -215,11 +265,12 @@ class IncentiveDesign(CompatAlgorithm):
         return str(target)
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
-        """As RLlib's.
+        """As RLlib's; a relative path is meant from the working directory.
 
         Raises:
             IncompleteCheckpointError: for a folder that holds only a part of a checkpoint.
         """
+        path = _absolute(path, kwargs)
         if not kwargs.get("filesystem") and "://" not in str(path) and not kwargs.get("component"):
             check_whole(pathlib.Path(path))
         super().restore_from_path(path, *args, **kwargs)
@@ -240,6 +291,9 @@ class IncentiveDesign(CompatAlgorithm):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_state`."""
+        if COMPONENT_METRICS_LOGGER in state:
+            known = without_plain_means(state[COMPONENT_METRICS_LOGGER])
+            state = {**state, COMPONENT_METRICS_LOGGER: known}
         super().set_state(state)
         if "incentive_design" in state:
             self._env_steps_sampled = state["incentive_design"]["env_steps_sampled"]
@@ -247,3 +301,9 @@ class IncentiveDesign(CompatAlgorithm):
             ours = state["incentive_design"]
             if known := ours.get("lasting_state", ours.get("experience")):  # its name in version 0.1
                 self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
+
+
+def _absolute(path: Any, kwargs: dict[str, Any]) -> Any:
+    """A local path from the root on; others as they are."""
+    local = isinstance(path, str | pathlib.Path) and "://" not in str(path) and not kwargs.get("filesystem")
+    return pathlib.Path(path).absolute() if local else path

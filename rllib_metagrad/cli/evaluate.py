@@ -35,7 +35,7 @@ def evaluate(
     Raises:
         BadInputError: no checkpoint there, an output path that cannot be written, or an `env_config` that is no JSON
             object.
-        RunFailedError: the checkpoint could not be loaded or run.
+        RunFailedError: the checkpoint could not be loaded or run, or (after all is printed) not be drawn.
     """
     ray_session.quiet(verbose)
     folder = find_checkpoint(checkpoint)
@@ -54,11 +54,13 @@ def evaluate(
     if out is not None:
         pathlib.Path(out).write_text(json.dumps(result, default=_plain, indent=2) + "\n", encoding="utf-8")
     _print_table(result)
-    if render is not None:
+    if result.get("render"):
         print(f"wrote {render}")
     if out is not None:
         print(f"wrote {out}")
     print(text)
+    if "render_error" in result:
+        raise RunFailedError(f"--render {render}: no picture, but all else is above: {result['render_error']}")
 
 
 def _evaluate(

@@ -151,6 +151,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     from rllib_metagrad.cli import schedulers
     from rllib_metagrad.cli.interrupt import GracefulStop
     from rllib_metagrad.cli.progress import Progress
+    from rllib_metagrad.cli.progress_csv import ProgressCSV
     from rllib_metagrad.cli.summary import print_summary
 
     root = run_folder.storage_root(experiment.storage_path)
@@ -183,7 +184,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
                 max_failures=experiment.max_failures,
                 restore=experiment.restore,
                 resume_config=_resume_config(ResumeConfig) if options.resume else None,
-                callbacks=[stopper, progress, *_wandb(options, name)],
+                callbacks=[stopper, progress, ProgressCSV(), *_wandb(options, name)],
                 raise_on_failed_trial=False,
                 verbose=0,
             )

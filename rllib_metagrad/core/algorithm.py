@@ -19,7 +19,7 @@ from rllib_metagrad.core.cloning import clone_agents
 from rllib_metagrad.core.decisions import hold
 from rllib_metagrad.core.designer_objective import Objective, designer_objective
 from rllib_metagrad.core.meta_gradient import Replica, replicate
-from rllib_metagrad.core.minibatches import draw_minibatches
+from rllib_metagrad.core.minibatches import minibatches_of
 from rllib_metagrad.core.state import (
     AgentsUpdate,
     AlgorithmState,
@@ -123,9 +123,7 @@ def agents_step(
     settings = setup.settings.agents
     rewards = setup.designer.mechanism.rewards(tau.designer_output, tau)
     minibatches = tuple(
-        draw_minibatches(
-            tau.num_steps, tau.num_envs * stack.agents.shape[1], settings, generator, whole_columns=policy.recurrent
-        )
+        minibatches_of(tau, stack, settings, generator, whole_columns=policy.recurrent)
         for policy, stack in zip(setup.policies, tau.stacks, strict=True)
     )
     made = AgentsUpdate(tau, state.agents, eta_in_force, settings, minibatches)

@@ -107,6 +107,7 @@ class Trajectory(_CrossesAsArrays):
         context: arrays ``[T, B, ...]`` that a mechanism needs to recompute rewards.
         epsilon: exploration rate of the sampling policies, in [0, 1].
         weights_seq_no: which version of the weights acted.
+        part: ``(i, n)``, it is the i-th of n equal parts of a batch.
     """
 
     stacks: tuple[StackTrajectory, ...]
@@ -128,6 +129,7 @@ class Trajectory(_CrossesAsArrays):
     context: dict[str, Tensor] = field(default_factory=dict)
     epsilon: float = 0.0
     weights_seq_no: int = 0
+    part: tuple[int, int] = (0, 1)
 
     @property
     def num_steps(self) -> int:
@@ -172,7 +174,8 @@ class Trajectory(_CrossesAsArrays):
                 "num_envs_per_env_runner * max(1, num_env_runners) a multiple of num_learners"
             )
         size = self.num_envs // count
-        return _map(self, lambda tensor, axis: tensor.narrow(axis, index * size, size))
+        own = _map(self, lambda tensor, axis: tensor.narrow(axis, index * size, size))
+        return replace(own, part=(index, count))
 
 
 def concatenate(parts: list[Trajectory]) -> Trajectory:
@@ -209,7 +212,7 @@ def concatenate(parts: list[Trajectory]) -> Trajectory:
     return replace(parts[0], stacks=stacks, context=context, **arrays)
 
 
-_NOT_ARRAYS = ("stacks", "context", "epsilon", "weights_seq_no")
+_NOT_ARRAYS = ("stacks", "context", "epsilon", "weights_seq_no", "part")
 
 
 def _map(trajectory: Trajectory, function: Callable[[Tensor, int], Tensor]) -> Trajectory:

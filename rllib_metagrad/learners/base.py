@@ -213,6 +213,8 @@ class IncentiveLearner(CompatLearner):
         if not any(module.changed for module, _, _ in rows):
             return
         self._set_rows([module.read(layout).to(self.torch_device) for module, layout, _ in rows])
+        # The agents' last update did not lead to these.
+        self.state = replace(self.state, last_update=None)
         self._mark_modules_read()
 
     def _set_rows(self, rows: list[Tensor]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rllib_metagrad.core.minibatches import draw_minibatches
+from rllib_metagrad.core.minibatches import draw_minibatches, of_shard
 from rllib_metagrad.settings import AgentSettings
 
 
@@ -49,3 +49,25 @@ def test_a_minibatch_smaller_than_an_episode_is_one_clear_line() -> None:
     ):
         drawn(2, whole_columns=True)
     assert len(drawn(2, whole_columns=False)) == 14
+
+
+@pytest.mark.parametrize("whole_columns", [False, True])
+@pytest.mark.parametrize("shards", [1, 2, 3, 6])
+def test_shards_share_what_is_drawn(whole_columns: bool, shards: int) -> None:
+    """Values found by each shard's indices in its columns are those of the minibatch, in their order."""
+    rows, columns = 4, 6
+    settings = AgentSettings(loss="ppo", num_epochs=2, minibatch_size=9)
+    drawn = draw_minibatches(rows, columns, settings, torch.Generator().manual_seed(0), whole_columns)
+    steps = torch.arange(rows * columns).reshape(rows, columns)
+    parts = [of_shard(drawn, columns, i, shards) for i in range(shards)]
+    for j, whole in enumerate(drawn):
+        assert whole is not None
+        found = []
+        for part, own in zip(parts, steps.chunk(shards, dim=1), strict=True):
+            index = part[j]
+            assert index is not None
+            values = own.reshape(-1)[index]
+            assert values.tolist() == [v for v in whole.tolist() if v in own]
+            found += values.tolist()
+        assert sorted(found) == sorted(whole.tolist())
+    assert of_shard([None, None], columns, 0, shards) == [None, None]

@@ -140,3 +140,25 @@ def test_two_learners_equal_one_on_taxes(kind: type[IncentiveDesignConfig]) -> N
     assert abs(one["designer"] - start["designer"]).max() > 1e-4
     np.testing.assert_allclose(one["designer"], two["designer"], atol=2e-5)
     np.testing.assert_allclose(one["agents"][0], two["agents"][0], atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("agents", "shared"),
+    [
+        # 16 episodes of up to 5 steps; minibatches of less than a shard, and of more.
+        ({"loss": "ppo", "optimizer": "adam", "lr": 0.003, "num_epochs": 2, "minibatch_size": 10}, False),
+        ({"loss": "ppo", "lr": 0.01, "num_epochs": 2, "minibatch_size": 48, "normalize_advantages": True}, True),
+        # Whole episodes, one at a time: only one of the learners has it.
+        ({"loss": "ppo", "lr": 0.01, "num_epochs": 2, "minibatch_size": 5, "network": {"critic_lstm": 6}}, True),
+    ],
+)
+def test_two_learners_equal_one_with_minibatches(agents: dict[str, Any], shared: bool) -> None:
+    config = make_config(MetaGradConfig, **agents).incentives(parameter_sharing=shared)
+    trajectories = sampled(config, 5)
+    one = updates(config, trajectories)
+    two = updates(config.copy(copy_frozen=False).learners(num_learners=2), trajectories)
+    start = updates(config, [])
+    moved = np.abs(one["agents"][0] - start["agents"][0]).max()
+    assert moved > 1e-2
+    np.testing.assert_allclose(two["agents"][0], one["agents"][0], atol=1e-4 * moved)
+    np.testing.assert_allclose(two["designer"], one["designer"], atol=1e-5)

@@ -73,3 +73,36 @@ def test_parts_are_told_from_checkpoints(tmp_path: Path) -> None:
 def test_checkpoints_of_algorithms_without_a_list_need_the_mark_only(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text('{"ray_version": "2.60.0"}')
     check_whole(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["learner/state.pkl", MARKER])
+@pytest.mark.parametrize("at", [0, -1])
+def test_a_flipped_byte_is_told(tmp_path: Path, name: str, at: int) -> None:
+    target = tmp_path / "checkpoint"
+    save(target, "hello")
+    file = target / name
+    raw = bytearray(file.read_bytes())
+    # In the marker a space more or less, so that it is JSON all the same.
+    raw = bytearray(raw.replace(b": true", b":true ")) if name == MARKER else raw
+    raw[at] ^= 0 if name == MARKER else 1
+    assert len(raw) == file.stat().st_size
+    file.write_bytes(raw)
+    expected = f"{name} as it was written (the file has changed)"
+    assert missing_from(target) == expected
+    with pytest.raises(IncompleteCheckpointError) as error:
+        check_whole(target)
+    assert str(error.value) == f"{target} is no whole checkpoint: {expected} is missing; use an earlier one"
+    file.write_bytes(raw + b" ")
+    assert missing_from(target) == expected
+
+
+def test_lists_of_version_0_1_hold_sizes_alone(tmp_path: Path) -> None:
+    target = tmp_path / "checkpoint"
+    save(target, "hello")
+    size = (target / MARKER).stat().st_size
+    (target / CONTENTS).write_text(json.dumps({MARKER: size, "learner/state.pkl": 5}))
+    check_whole(target)
+    (target / "learner" / "state.pkl").write_text("jello")
+    check_whole(target)
+    (target / "learner" / "state.pkl").write_text("hel")
+    assert missing_from(target) == "2 of 5 bytes of learner/state.pkl"

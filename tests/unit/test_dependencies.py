@@ -17,7 +17,8 @@ ARROWS: dict[str, set[str]] = {
     "metrics": set(),
     "statistics": set(),
     "process": set(),
-    "ray_compat": set(),
+    "weighted_mean": set(),
+    "ray_compat": {"weighted_mean"},
     "checkpoint_files": set(),
     "env_wrappers": {"settings"},
     "core": {"settings", "metrics"},
@@ -26,15 +27,18 @@ ARROWS: dict[str, set[str]] = {
     "late_rewards": {"core", "env_wrappers"},
     "in_force": _ROLLOUTS,
     "sampling": _ROLLOUTS | {"in_force", "late_rewards"},
-    "episode_statistics": {"core"},
+    "episode_statistics": {"core", "metrics"},
     "environments": {"env_wrappers", "settings"},
     "learners": {"core", "modules", "settings", "metrics", "process", "ray_compat"},
-    "env_runner": _ROLLOUTS | {"environments", "episode_statistics", "sampling", "metrics", "process", "ray_compat"},
+    "env_runner": _ROLLOUTS
+    | {"environments", "episode_statistics", "sampling", "metrics", "process", "ray_compat"}
+    | {"weighted_mean"},
+    "lending": {"env_runner", "env_wrappers"},
     "registration": {"algorithms", "env_wrappers"},  # inside functions, when Ray is there
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
-    | {"registration"},
-    "evaluation": {"algorithms", "env_runner", "modules", "metrics", "statistics", "checkpoint_files"},
+    | {"registration", "weighted_mean", "lending"},
+    "evaluation": {"algorithms", "env_runner", "lending", "modules", "metrics", "statistics", "checkpoint_files"},
     "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
 }
 #: Parts that may import neither Ray nor torch, or not Ray.

@@ -68,6 +68,7 @@ class FoundationEnv(IncentiveEnv):
     }
     picture_keys = ("world-map", "world-idx_map")
     observe_masks = True
+    goes_on_without_seed = True
 
     def __init__(self, config: FoundationConfig | None = None, **keys: Any) -> None:
         self.config = config = FoundationConfig.of(config, keys)
