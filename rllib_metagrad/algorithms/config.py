@@ -18,9 +18,9 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
 from ray.rllib.utils import force_list
 
+from rllib_metagrad.algorithms import policies
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
 from rllib_metagrad.core.losses import LOSSES
@@ -32,8 +32,8 @@ from rllib_metagrad.modules.designer import mechanism_name
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
-from rllib_metagrad.ray_compat import no_connector_states
-from rllib_metagrad.settings import AgentSettings, SettingError, Settings, nearest
+from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
+from rllib_metagrad.settings import AgentSettings, NetworkSettings, SettingError, Settings, nearest
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
@@ -63,7 +63,7 @@ _ALIASES = {
 }
 
 
-class IncentiveDesignConfig(AlgorithmConfig):
+class IncentiveDesignConfig(CompatConfig):
     """Settings common to MetaGrad and its baselines.
 
     The keys are the fields of records of settings: ``agents`` here, ``designer`` and ``incentives`` in subclasses,
@@ -85,6 +85,9 @@ class IncentiveDesignConfig(AlgorithmConfig):
         self.num_envs_per_env_runner = 64
         self.evaluation_config = AlgorithmConfig.overrides(explore=False)
         self.evaluation_duration = 100
+        # Whatever stands in these two is the user's.
+        self.policies: Any = {}
+        self.policy_mapping_fn: Any = None
         no_connector_states(self)
         self.validate_env_runners_after_construction = True
         for record in self.records().values():
@@ -109,6 +112,8 @@ class IncentiveDesignConfig(AlgorithmConfig):
         for key in given:
             if key not in known and not key.startswith("_"):
                 raise SettingError(key, f"is no config key of {self.name()}{nearest(key, known)}")
+        if "policies" in given:
+            given["policies"] = policies.specs(given["policies"])
         super().update_from_dict(given)
         return self
 
@@ -150,7 +155,9 @@ class IncentiveDesignConfig(AlgorithmConfig):
         if self.env is None:
             raise SettingError("env", "is missing; set env: escape_room, for example")
         check_mechanism(mechanism_name(settings.incentives, settings.designer), settings.incentives.mechanism_config)
-        self._check_critic_lstm(settings.agents)
+        self._check_critic_lstm(settings.agents, settings.agents.network)
+        for own in policies.own_settings(self).values():
+            self._check_critic_lstm(settings.agents, own.network or settings.agents.network)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
         self._validate_callbacks()
@@ -163,9 +170,9 @@ class IncentiveDesignConfig(AlgorithmConfig):
             )
         super().validate()
 
-    def _check_critic_lstm(self, agents: AgentSettings) -> None:
+    def _check_critic_lstm(self, agents: AgentSettings, network: NetworkSettings) -> None:
         """``critic_lstm`` needs a critic, and one that sees episodes from their start."""
-        if agents.network.critic_lstm is None:
+        if network.critic_lstm is None:
             return
         if not LOSSES[agents.loss].needs_critic:
             raise SettingError(
@@ -200,24 +207,26 @@ class IncentiveDesignConfig(AlgorithmConfig):
     # -- what the parts are built from ------------------------------------------------------------------
 
     def policy_of(self, agent: str) -> str:
-        """Id of an agent's policy: the user's mapping, one for all with ``parameter_sharing``, else its own.
+        """Name of an agent's policy, see :func:`policies.policy_of`."""
+        return policies.policy_of(self, agent)
 
-        Raises:
-            ValueError: if the user's mapping names a policy that is not in ``policies``.
-        """
-        if set(self.policies) == {DEFAULT_POLICY_ID}:
-            return "shared" if self.parameter_sharing else agent
-        policy = str(self.policy_mapping_fn(agent, None))
-        if policy not in self.policies:
-            raise ValueError(
-                f"policy_mapping_fn maps agent {agent!r} to {policy!r}, which is not among policies "
-                f"{sorted(self.policies)}"
-            )
-        return policy
+    def check_policies(self) -> None:
+        """Called by :meth:`validate`, see :func:`policies.check`."""
+        policies.check(self)
+
+    def with_mapping(self, env_creator: Any = None) -> Self:
+        """This config; if its policies are a function's to name, a copy in which it was asked, see
+        :func:`policies.asked`. A copy of the environment tells the agents' names and is thrown away."""
+        if not policies.asks(self):
+            return self
+        env = build_env(self, 1, env_creator)
+        agents = tuple(env.possible_agents)
+        env.close()
+        return policies.asked(self, agents)
 
     def make_stacks(self, spec: EnvSpec) -> tuple[Stack, ...]:
         """Policies, stacked where they can be."""
-        return make_stacks(spec, self.policy_of)
+        return make_stacks(spec, self.policy_of, policies.own_settings(self))
 
     def make_setup(
         self,
@@ -233,7 +242,8 @@ class IncentiveDesignConfig(AlgorithmConfig):
             def learns(policy_id: str) -> bool:
                 return bool(chosen(policy_id, None) if callable(chosen) else policy_id in chosen)
 
-        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device)
+        own = policies.own_settings(self)
+        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own)
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
         """Steps of a fragment with ``batch_mode: truncate_episodes``; ``auto`` is 100."""
