@@ -7,7 +7,7 @@ docs/configuration.md lists all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,15 +15,12 @@ import gymnasium as gym
 import numpy as np
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.utils import force_list
 
-from rllib_metagrad.algorithms import policies
+from rllib_metagrad.algorithms import checks, policies
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
-from rllib_metagrad.core.losses import LOSSES
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
@@ -33,34 +30,14 @@ from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, ne
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
-from rllib_metagrad.settings import AgentSettings, NetworkSettings, SettingError, Settings, nearest
+from rllib_metagrad.settings import AgentSettings, SettingError, Settings, nearest
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
+from rllib_metagrad.settings.rllib_keys import WRITTEN, check_name, check_values
 
-# RLlib's own training keys that mean nothing here, and what to set instead.
-_REPLACED = {
-    "lr": "agent_lr and designer_lr",
-    "grad_clip": "agent_grad_clip and designer_grad_clip",
-    "num_epochs": "agent_num_epochs",
-    "minibatch_size": "agent_minibatch_size",
-    "train_batch_size": "num_envs_per_env_runner (a batch is one episode or fragment of each environment)",
-    "_train_batch_size_per_learner": "num_envs_per_env_runner (a batch is one episode or fragment of each environment)",
-}
-# Names under which RLlib's dicts reach attributes of another name.
-_ALIASES = {
-    "create_env_on_driver",
-    "custom_eval_function",
-    "framework",
-    "callbacks",
-    "input",
-    "lambda",
-    "multiagent",
-    "num_workers",
-    "num_cpus_for_driver",
-    "policies",
-    "__trial_info__",
-}
+# Names under which RLlib's dicts reach attributes of another name, and Tune's note.
+_ALIASES = {*WRITTEN.values(), "__trial_info__"}
 
 
 class IncentiveDesignConfig(CompatConfig):
@@ -106,14 +83,15 @@ class IncentiveDesignConfig(CompatConfig):
         Raises:
             SettingError: for an unknown key.
         """
-        settable = {key for key in dir(type(self)) if isinstance(getattr(type(self), key), property)}
-        known = {key for key in vars(self) if not key.startswith("_")} | settable | _ALIASES
+        known = {*vars(self), *_ALIASES}
         given = dict(current(key, config_dict[key]) for key in config_dict.keys())  # noqa: SIM118  (Tune may pass an AlgorithmConfig, which is no iterable)
         for key in given:
-            if key not in known and not key.startswith("_"):
-                raise SettingError(key, f"is no config key of {self.name()}{nearest(key, known)}")
+            self._check_known(key, known)
         if "policies" in given:
             given["policies"] = policies.specs(given["policies"])
+        for key in {"callbacks", "callbacks_class"} & set(given):
+            classes = checks.callback_classes(given[key])
+            given[key] = classes if isinstance(given[key], list) else classes[0]
         super().update_from_dict(given)
         return self
 
@@ -146,59 +124,34 @@ class IncentiveDesignConfig(CompatConfig):
         Raises:
             ValueError: one line that says which key, what it must be, and what it is.
         """
+        fresh = vars(type(self)())
+        for key in vars(self):
+            if key not in fresh and key != "class":  # which RLlib leaves behind when it restores a config
+                self._check_known(key, fresh)
+        check_values(vars(self), fresh, self.name(), bool(self.in_evaluation))
         settings = self.method_settings()
         RLlibSettings.from_keys({key: getattr(self, key) for key in RLlibSettings.config_keys()})
-        defaults = AlgorithmConfig()
-        for key, instead in _REPLACED.items():
-            if getattr(self, key) != getattr(defaults, key):
-                raise SettingError(key.lstrip("_"), f"has no meaning for {self.name()}; set {instead}")
-        if self.env is None:
-            raise SettingError("env", "is missing; set env: escape_room, for example")
-        check_mechanism(mechanism_name(settings.incentives, settings.designer), settings.incentives.mechanism_config)
-        self._check_critic_lstm(settings.agents, settings.agents.network)
-        for own in policies.own_settings(self).values():
-            self._check_critic_lstm(settings.agents, own.network or settings.agents.network)
+        checks.check_environment(self)
+        mechanism = mechanism_name(settings.incentives, settings.designer)
+        check_mechanism(mechanism, settings.incentives.mechanism_config)
+        checks.check_outputs(settings, mechanism)
+        networks = [own.network for own in policies.own_settings(self).values() if own.network is not None]
+        checks.check_critics(self, settings.agents, [settings.agents.network, *networks])
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
-        self._validate_callbacks()
-        envs = self.num_envs_per_env_runner * max(1, self.num_env_runners)
-        if self.num_learners > 1 and envs % self.num_learners:
-            raise SettingError(
-                "num_learners",
-                f"is {self.num_learners}, which cannot share {envs} environments equally; make "
-                "num_envs_per_env_runner * max(1, num_env_runners) a multiple of it",
-            )
+        checks.check_callbacks(self)
+        checks.check_classes(self)
+        checks.check_shares(self)
         super().validate()
+        if not self.in_evaluation:
+            checks.with_key("evaluation_config", lambda: self.get_evaluation_config_object().validate())
 
-    def _check_critic_lstm(self, agents: AgentSettings, network: NetworkSettings) -> None:
-        """``critic_lstm`` needs a critic, and one that sees episodes from their start."""
-        if network.critic_lstm is None:
-            return
-        if not LOSSES[agents.loss].needs_critic:
-            raise SettingError(
-                "agent_network.critic_lstm",
-                f"needs a critic, and agent_loss: {agents.loss} has none; leave it out, or set agent_loss: "
-                "actor_critic or ppo",
-            )
-        if self.batch_mode != "complete_episodes":
-            raise SettingError(
-                "agent_network.critic_lstm",
-                f"needs episodes from their first step, and batch_mode: {self.batch_mode} cuts them; "
-                "set batch_mode: complete_episodes",
-            )
-
-    def _validate_callbacks(self) -> None:
-        """Batched runners have no episode objects to hand to callbacks: say so instead of never calling them."""
-        for event in ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end"):
-            given = [f for f in force_list(getattr(self, f"callbacks_{event}")) if f is not None]
-            base = getattr(RLlibCallback, event)
-            overriding = [c for c in force_list(self.callbacks_class) if getattr(c, event, base) is not base]
-            if given or overriding:
-                raise SettingError(
-                    "callbacks",
-                    f"{event} is never called, as whole batches of episodes are sampled at once; use "
-                    "on_sample_end, which receives the trajectories",
-                )
+    def _check_known(self, key: str, known: Iterable[str]) -> None:
+        """Refuses a key that there is not, by the new name of an old one or the nearest."""
+        check_name(key)
+        if key not in known:
+            hint = nearest(key, [name for name in known if not name.startswith("_")])
+            raise SettingError(key, f"is no config key of {self.name()}{hint}")
 
     def name(self) -> str:
         """The algorithm's name."""
