@@ -88,6 +88,17 @@ def check_classes(config: IncentiveDesignConfig) -> None:
             raise SettingError(key, f"must be a class derived from {base.__name__}, got {given!r}")
 
 
+def check_fragments(config: IncentiveDesignConfig) -> None:
+    """Fragments have a length only where there are any; RLlib sets one for evaluation."""
+    length = config.rollout_fragment_length
+    if length != "auto" and config.batch_mode == "complete_episodes" and not config.in_evaluation:
+        raise SettingError(
+            "rollout_fragment_length",
+            f"is {length}, but batch_mode: complete_episodes samples whole episodes; leave it out, or set "
+            "batch_mode: truncate_episodes",
+        )
+
+
 def check_shares(config: IncentiveDesignConfig) -> None:
     """Learners get equally many environments' data."""
     envs = config.num_envs_per_env_runner * max(1, config.num_env_runners)

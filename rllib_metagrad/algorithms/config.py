@@ -31,6 +31,7 @@ from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyMo
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
 from rllib_metagrad.settings import AgentSettings, SettingError, Settings, nearest
+from rllib_metagrad.settings.idle import check_idle
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
@@ -131,6 +132,7 @@ class IncentiveDesignConfig(CompatConfig):
         check_values(vars(self), fresh, self.name(), bool(self.in_evaluation))
         settings = self.method_settings()
         RLlibSettings.from_keys({key: getattr(self, key) for key in RLlibSettings.config_keys()})
+        check_idle(settings, vars(self), {key: fresh[key] for key in self.own_keys()})
         checks.check_environment(self)
         mechanism = mechanism_name(settings.incentives, settings.designer)
         check_mechanism(mechanism, settings.incentives.mechanism_config)
@@ -142,6 +144,7 @@ class IncentiveDesignConfig(CompatConfig):
         checks.check_callbacks(self)
         checks.check_classes(self)
         checks.check_shares(self)
+        checks.check_fragments(self)
         super().validate()
         if not self.in_evaluation:
             checks.with_key("evaluation_config", lambda: self.get_evaluation_config_object().validate())

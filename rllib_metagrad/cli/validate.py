@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from functools import partial
 from typing import Any
 
 from rllib_metagrad.cli import search_space
@@ -85,7 +86,7 @@ def _check_keys(experiment: Experiment, default: Any) -> None:
     for key in experiment.config:
         if key not in known and key not in renamed.KEYS:
             if hasattr(default, "own_keys"):  # a method of ours, not one of RLlib's
-                with_key("config", lambda key=key: check_name(key))
+                with_key("config", partial(check_name, key))
             hint = nearest(key, [name for name in known if not name.startswith("_")])
             raise SettingError(f"config.{key}", f"not a setting of {experiment.run_name}{hint}")
     for key in _OLD_STACK:

@@ -183,9 +183,9 @@ FILES = {
         "config.agent_loss: must be one of pg, actor_critic, ppo, got 'pgg'",
     ),
     "wrong end of a range": (
-        config("{designer_lambda: {tune: uniform, args: [0.5, 1.5]}}"),
+        config("{designer_gamma: {tune: uniform, args: [0.5, 1.5]}}"),
         [],
-        "config.designer_lambda: must be ",
+        "config.designer_gamma: must be ",
     ),
     "unknown search space": (
         config("{agent_lr: {tune: loguniforms, args: [1e-4, 1e-2]}}"),
