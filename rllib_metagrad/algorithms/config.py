@@ -37,8 +37,10 @@ from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
 from rllib_metagrad.settings.rllib_keys import WRITTEN, check_name, check_values
 
-# Names under which RLlib's dicts reach attributes of another name, and Tune's note.
-_ALIASES = {*WRITTEN.values(), "__trial_info__"}
+# Names under which RLlib's dicts reach attributes of another name.
+_ALIASES = set(WRITTEN.values())
+# What Tune leaves in a trial's config for its Trainable, which has read it by then.
+_NOTES_OF_TUNE = {"__trial_info__", "__stdout_file__", "__stderr_file__"}
 
 
 class IncentiveDesignConfig(CompatConfig):
@@ -86,6 +88,7 @@ class IncentiveDesignConfig(CompatConfig):
         """
         known = {*vars(self), *_ALIASES}
         given = dict(current(key, config_dict[key]) for key in config_dict.keys())  # noqa: SIM118  (Tune may pass an AlgorithmConfig, which is no iterable)
+        given = {key: value for key, value in given.items() if key not in _NOTES_OF_TUNE}
         for key in given:
             self._check_known(key, known)
         if "policies" in given:

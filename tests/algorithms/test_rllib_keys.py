@@ -106,7 +106,15 @@ def test_defaults_and_what_rllib_and_tune_set_pass(kind: str) -> None:
         again.validate()
         again.validate()
         again.get_evaluation_config_object().validate()
-    tuned = {**made.to_dict(), "__trial_info__": object(), "seed": 3, "framework": "torch", "num_gpus": 0}
+    tuned = {
+        **made.to_dict(),
+        "__trial_info__": object(),
+        "__stdout_file__": None,
+        "__stderr_file__": None,
+        "seed": 3,
+        "framework": "torch",
+        "num_gpus": 0,
+    }
     get_config_class(kind)().update_from_dict(tuned).validate()
 
 
