@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils import force_list
 
@@ -74,8 +75,14 @@ def check_environment(config: IncentiveDesignConfig) -> None:
         raise SettingError("env", "is missing; set env: escape_room, for example")
     if not isinstance(config.env, str | type):
         raise SettingError("env", f"must be the name of an environment, or a class, got {config.env!r}")
-    if not isinstance(config.env_config, Mapping):
-        raise SettingError("env_config", f"must be a mapping, got {config.env_config!r}")
+    check_mappings({"env_config": config.env_config})
+
+
+def check_mappings(given: Mapping[str, Any]) -> None:
+    """What RLlib would look into without asking is a mapping."""
+    for key in {"env_config", "evaluation_config"} & set(given):
+        if given[key] is not None and not isinstance(given[key], Mapping | AlgorithmConfig):
+            raise SettingError(key, f"must be a mapping, got {given[key]!r}")
 
 
 def check_classes(config: IncentiveDesignConfig) -> None:
@@ -144,6 +151,27 @@ def check_outputs(settings: MethodSettings[Any, Any], mechanism: str) -> None:
                     key,
                     f"must lie between {low:g} and {high:g}, the mechanism_config.scale of {mechanism}; got {value:g}",
                 )
+
+
+#: Of our own keys those that an evaluation reads, and RLlib's that it sets itself.
+_READ_IN_EVALUATION = {"greedy_evaluation", "torch_num_threads", "mechanism", "mechanism_config", "fixed_incentives"}
+_SET_IN_EVALUATION = {
+    "num_env_runners": "set evaluation_num_env_runners",
+    "batch_mode": "set evaluation_duration_unit",
+    "rollout_fragment_length": "set evaluation_duration",
+    **dict.fromkeys(("num_learners", "policies", "policy_mapping_fn", "policies_to_train"), "leave it out"),
+}
+
+
+def check_evaluation_config(config: IncentiveDesignConfig) -> None:
+    """``evaluation_config`` holds nothing that an evaluation does not read."""
+    given = config.evaluation_config
+    check_mappings({"evaluation_config": given})
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        ours = key in config.own_keys() and key not in _READ_IN_EVALUATION
+        if (ours or key in _SET_IN_EVALUATION or key.startswith("evaluation_")) and value != config.get(key):
+            note = _SET_IN_EVALUATION.get(key, "leave it out, or set it outside")
+            raise SettingError(f"evaluation_config.{key}", f"does nothing, evaluations do not read it; {note}")
 
 
 def with_key(prefix: str, check: Callable[[], Any]) -> None:

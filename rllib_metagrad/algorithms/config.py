@@ -91,6 +91,7 @@ class IncentiveDesignConfig(CompatConfig):
         given = {key: value for key, value in given.items() if key not in _NOTES_OF_TUNE}
         for key in given:
             self._check_known(key, known)
+        checks.check_mappings(given)
         if "policies" in given:
             given["policies"] = policies.specs(given["policies"])
         for key in {"callbacks", "callbacks_class"} & set(given):
@@ -150,6 +151,7 @@ class IncentiveDesignConfig(CompatConfig):
         checks.check_fragments(self)
         super().validate()
         if not self.in_evaluation:
+            checks.check_evaluation_config(self)
             checks.with_key("evaluation_config", lambda: self.get_evaluation_config_object().validate())
 
     def _check_known(self, key: str, known: Iterable[str]) -> None:

@@ -76,6 +76,10 @@ def own_settings(config: IncentiveDesignConfig) -> dict[str, PolicySettings]:
                 raise SettingError(f"policies.{name}", f"cannot have a {field}: {instead}; leave it out")
         given[name] = _own(f"policies.{name}", spec.config)
     overrides = config.algorithm_config_overrides_per_module or {}
+    if not isinstance(overrides, Mapping):
+        raise SettingError(
+            "algorithm_config_overrides_per_module", f"must be a mapping from policies, got {overrides!r}"
+        )
     names = named(config)
     for name, values in overrides.items():
         key = f"algorithm_config_overrides_per_module.{name}"

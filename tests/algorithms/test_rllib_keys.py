@@ -56,6 +56,14 @@ def config(kind: str = "FixedIncentive", **settings: Any) -> Any:
     return get_config_class(kind)().update_from_dict({**base, **settings})
 
 
+def refused(kind: str, settings: dict[str, Any]) -> str:
+    """What is said, on one line, as the config is made or checked."""
+    with pytest.raises(SettingError) as raised:
+        config(kind, **settings).validate()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
 def refusal(made: Any) -> str:
     with pytest.raises(SettingError) as raised:
         made.validate()
@@ -130,11 +138,19 @@ def test_defaults_and_what_rllib_and_tune_set_pass(kind: str) -> None:
         ({"framework": "tf2"}, "framework has no meaning"),
         ({"enable_rl_module_and_learner": False}, "the old API stack is not supported"),
         ({"train_batch_size": 4000}, "train_batch_size has no meaning for FixedIncentive; set num_envs_per_env_runner"),
+        (
+            {"evaluation_config": {"agent_lr": 1.0}},
+            "evaluation_config.agent_lr does nothing, evaluations do not read it",
+        ),
+        ({"evaluation_config": {"gamma": 0.5}}, "evaluation_config.gamma does nothing"),
+        ({"evaluation_config": {"num_env_runners": 2}}, "do not read it; set evaluation_num_env_runners"),
+        ({"env_config": 5}, "env_config must be a mapping, got 5"),
+        ({"evaluation_config": 5}, "evaluation_config must be a mapping, got 5"),
         ({"evaluation_config": {"clip_rewards": True}}, "evaluation_config.clip_rewards has no meaning"),
     ],
 )
 def test_keys_in_dicts(settings: dict[str, Any], message: str) -> None:
-    assert message in refusal(config(**settings))
+    assert message in refused("FixedIncentive", settings)
 
 
 def connector(*args: Any, **kwargs: Any) -> None:
@@ -153,7 +169,7 @@ def connector(*args: Any, **kwargs: Any) -> None:
         (lambda c: c.rl_module(rl_module_spec=RLModuleSpec(module_class=dict)), "rl_module_spec has no meaning"),
         (lambda c: c.environment(action_space=gym.spaces.Discrete(9)), "action_space has no meaning"),
         (lambda c: c.reporting(log_gradients=True), "grad_norm of every policy is always logged"),
-        (lambda c: c.evaluation(evaluation_config=c.overrides(gamma=3.0)), "evaluation_config.gamma must be a number"),
+        (lambda c: c.evaluation(evaluation_config=c.overrides(seed=-3)), "evaluation_config.seed must be"),
         (lambda c: setattr(c, "agent_lrr", 0.1), "agent_lrr is no config key of FixedIncentive; did you mean"),
         (lambda c: c.callbacks(on_train_result=3), "callbacks_on_train_result must be a function"),
     ],
@@ -213,7 +229,7 @@ def test_unknown_keys_are_refused_also_with_an_underscore(key: str) -> None:
     ],
 )  # fmt: skip
 def test_values_are_bounded(kind: str, settings: dict[str, Any], message: str) -> None:
-    assert message in refusal(config(kind, **settings))
+    assert message in refused(kind, settings)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +246,11 @@ def test_values_are_bounded(kind: str, settings: dict[str, Any], message: str) -
         ("FixedIncentive", {"callbacks": "ray.rllib.callbacks.callbacks.RLlibCallback"}),
         ("FixedIncentive", {"callbacks": [RLlibCallback, RLlibCallback]}),
         ("FixedIncentive", {"evaluation_config": {"explore": True}}),
+        (
+            "FixedIncentive",
+            {"evaluation_config": {"env_config": {"n": 3, "m": 1}, "greedy_evaluation": True, "seed": 5}},
+        ),
+        ("FixedIncentive", {"evaluation_config": {"agent_lr": 0.01, "fixed_incentives": [1, 0, 0]}, "agent_lr": 0.01}),
     ],
 )
 def test_values_at_their_bounds_pass(kind: str, settings: dict[str, Any]) -> None:

@@ -78,6 +78,7 @@ def test_which_policy_acts_for_whom(settings: dict[str, Any], expected: tuple[st
             {"policies": ["a"], "algorithm_config_overrides_per_module": {"b": {"agent_lr": 0.0}}},
             "algorithm_config_overrides_per_module.b is no policy",
         ),
+        ({"algorithm_config_overrides_per_module": ["a"]}, "algorithm_config_overrides_per_module must be a mapping"),
         ({"policies": ["a"], "policies_to_train": ["a", "b"]}, "policies_to_train 'b' is no policy; known: a"),
         ({"policy_mapping_fn": own, "policies_to_train": ["agent_7"]}, "policies_to_train 'agent_7' is no policy"),
         ({"policies_to_train": "agent_0"}, "policies_to_train must be names of policies, got 'agent_0'"),
