@@ -6,12 +6,13 @@ Everything else of the package uses Ray by its public names, and these classes a
 from __future__ import annotations
 
 import pathlib
-from typing import Any
+from typing import Any, Self
 
 import pyarrow.fs  # type: ignore[import-untyped]
 import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule, MultiRLModuleSpec
 from ray.rllib.env.env_runner import EnvRunner
@@ -27,6 +28,25 @@ def no_connector_states(config: Any) -> None:
     """Tells an AlgorithmConfig that runners hold no connector states to merge or to broadcast."""
     config._dont_auto_sync_env_runner_states = True
     config.broadcast_env_runner_states = False
+
+
+class CompatConfig(AlgorithmConfig):
+    """RLlib's AlgorithmConfig with a public hook for the check of policies, and copies with other values."""
+
+    def with_values(self, **values: Any) -> Self:
+        """A copy with other values, frozen if this one is."""
+        new = self.copy(copy_frozen=False)
+        for key, value in values.items():
+            setattr(new, key, value)
+        if self._is_frozen:
+            new.freeze()
+        return new
+
+    def check_policies(self) -> None:
+        """Called by :meth:`validate`."""
+
+    def _validate_multi_agent_settings(self) -> None:
+        self.check_policies()
 
 
 def is_registered_trainable(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import pathlib
 import time
@@ -31,6 +32,9 @@ from rllib_metagrad.weighted_mean import without_plain_means
 
 logger = logging.getLogger("ray.rllib")
 
+#: In checkpoints: which policy acts for which agent, if the user has said so.
+MAPPING_FILE = "policy_mapping.json"
+
 
 class IncentiveDesign(CompatAlgorithm):
     """Samples with the current weights, lets designer and agents learn, hands out the new weights."""
@@ -50,6 +54,9 @@ class IncentiveDesign(CompatAlgorithm):
         self._num_stale = 0
         self._seconds = dict.fromkeys((SAMPLE_SECONDS, UPDATE_SECONDS, SYNC_SECONDS), 0.0)
         self._cpu_mark = time.process_time()
+        if isinstance(self.config, IncentiveDesignConfig):
+            # Asked here, once, for runners, learners, evaluation and checkpoints.
+            self.config = config = self.config.with_mapping(self.env_creator)
         super().setup(config)
         if self.config.agents_checkpoint is not None:
             self._load_agents(pathlib.Path(self.config.agents_checkpoint))
@@ -262,6 +269,8 @@ class IncentiveDesign(CompatAlgorithm):
         target = pathlib.Path(path).absolute()
         with written_aside(target) as folder:
             super().save_to_path(folder, **kwargs)
+            if self.config.policy_mapping is not None:
+                (folder / MAPPING_FILE).write_text(json.dumps(self.config.policy_mapping))
         return str(target)
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
@@ -273,7 +282,17 @@ class IncentiveDesign(CompatAlgorithm):
         path = _absolute(path, kwargs)
         if not kwargs.get("filesystem") and "://" not in str(path) and not kwargs.get("component"):
             check_whole(pathlib.Path(path))
+            self._take_mapping(pathlib.Path(path) / MAPPING_FILE)
         super().restore_from_path(path, *args, **kwargs)
+
+    def _take_mapping(self, file: pathlib.Path) -> None:
+        """Starts anew with a checkpoint's policies where a mapping function says something else today: parameters
+        belong to the agents that they were learned for."""
+        mapping = json.loads(file.read_text()) if file.is_file() else self.config.policy_mapping
+        if mapping != self.config.policy_mapping:
+            self.cleanup()
+            self.config = self.config.with_values(policy_mapping=mapping)
+            self.setup(self.config)
 
     def get_metadata(self) -> dict[str, Any]:
         """RLlib's, and that a list of contents must be there, too."""
@@ -286,6 +305,7 @@ class IncentiveDesign(CompatAlgorithm):
             "env_steps_sampled": self._env_steps_sampled,
             "weights_seq_no": self._weights_seq_no,
             "lasting_state": self.lasting_state(),
+            "policy_mapping": self.config.policy_mapping,
         }
         return state
 
@@ -294,6 +314,9 @@ class IncentiveDesign(CompatAlgorithm):
         if COMPONENT_METRICS_LOGGER in state:
             known = without_plain_means(state[COMPONENT_METRICS_LOGGER])
             state = {**state, COMPONENT_METRICS_LOGGER: known}
+        mapping = state.get("incentive_design", {}).get("policy_mapping")
+        if mapping is not None and mapping != self.config.policy_mapping:
+            raise ValueError(f"policies: this state is of policy_mapping {mapping}, not {self.config.policy_mapping}")
         super().set_state(state)
         if "incentive_design" in state:
             self._env_steps_sampled = state["incentive_design"]["env_steps_sampled"]

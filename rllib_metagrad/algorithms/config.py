@@ -7,7 +7,7 @@ docs/configuration.md lists all of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,15 +15,12 @@ import gymnasium as gym
 import numpy as np
 import torch
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
-from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID
-from ray.rllib.utils import force_list
 
+from rllib_metagrad.algorithms import checks, policies
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
-from rllib_metagrad.core.losses import LOSSES
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
@@ -32,38 +29,21 @@ from rllib_metagrad.modules.designer import mechanism_name
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
-from rllib_metagrad.ray_compat import no_connector_states
+from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
 from rllib_metagrad.settings import AgentSettings, SettingError, Settings, nearest
+from rllib_metagrad.settings.idle import check_idle
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
+from rllib_metagrad.settings.rllib_keys import WRITTEN, check_name, check_values
 
-# RLlib's own training keys that mean nothing here, and what to set instead.
-_REPLACED = {
-    "lr": "agent_lr and designer_lr",
-    "grad_clip": "agent_grad_clip and designer_grad_clip",
-    "num_epochs": "agent_num_epochs",
-    "minibatch_size": "agent_minibatch_size",
-    "train_batch_size": "num_envs_per_env_runner (a batch is one episode or fragment of each environment)",
-    "_train_batch_size_per_learner": "num_envs_per_env_runner (a batch is one episode or fragment of each environment)",
-}
 # Names under which RLlib's dicts reach attributes of another name.
-_ALIASES = {
-    "create_env_on_driver",
-    "custom_eval_function",
-    "framework",
-    "callbacks",
-    "input",
-    "lambda",
-    "multiagent",
-    "num_workers",
-    "num_cpus_for_driver",
-    "policies",
-    "__trial_info__",
-}
+_ALIASES = set(WRITTEN.values())
+# What Tune leaves in a trial's config for its Trainable, which has read it by then.
+_NOTES_OF_TUNE = {"__trial_info__", "__stdout_file__", "__stderr_file__"}
 
 
-class IncentiveDesignConfig(AlgorithmConfig):
+class IncentiveDesignConfig(CompatConfig):
     """Settings common to MetaGrad and its baselines.
 
     The keys are the fields of records of settings: ``agents`` here, ``designer`` and ``incentives`` in subclasses,
@@ -85,6 +65,9 @@ class IncentiveDesignConfig(AlgorithmConfig):
         self.num_envs_per_env_runner = 64
         self.evaluation_config = AlgorithmConfig.overrides(explore=False)
         self.evaluation_duration = 100
+        # Whatever stands in these two is the user's.
+        self.policies: Any = {}
+        self.policy_mapping_fn: Any = None
         no_connector_states(self)
         self.validate_env_runners_after_construction = True
         for record in self.records().values():
@@ -103,12 +86,17 @@ class IncentiveDesignConfig(AlgorithmConfig):
         Raises:
             SettingError: for an unknown key.
         """
-        settable = {key for key in dir(type(self)) if isinstance(getattr(type(self), key), property)}
-        known = {key for key in vars(self) if not key.startswith("_")} | settable | _ALIASES
+        known = {*vars(self), *_ALIASES}
         given = dict(current(key, config_dict[key]) for key in config_dict.keys())  # noqa: SIM118  (Tune may pass an AlgorithmConfig, which is no iterable)
+        given = {key: value for key, value in given.items() if key not in _NOTES_OF_TUNE}
         for key in given:
-            if key not in known and not key.startswith("_"):
-                raise SettingError(key, f"is no config key of {self.name()}{nearest(key, known)}")
+            self._check_known(key, known)
+        checks.check_mappings(given)
+        if "policies" in given:
+            given["policies"] = policies.specs(given["policies"])
+        for key in {"callbacks", "callbacks_class"} & set(given):
+            classes = checks.callback_classes(given[key])
+            given[key] = classes if isinstance(given[key], list) else classes[0]
         super().update_from_dict(given)
         return self
 
@@ -141,57 +129,37 @@ class IncentiveDesignConfig(AlgorithmConfig):
         Raises:
             ValueError: one line that says which key, what it must be, and what it is.
         """
+        fresh = vars(type(self)())
+        for key in vars(self):
+            if key not in fresh and key != "class":  # which RLlib leaves behind when it restores a config
+                self._check_known(key, fresh)
+        check_values(vars(self), fresh, self.name(), bool(self.in_evaluation))
         settings = self.method_settings()
         RLlibSettings.from_keys({key: getattr(self, key) for key in RLlibSettings.config_keys()})
-        defaults = AlgorithmConfig()
-        for key, instead in _REPLACED.items():
-            if getattr(self, key) != getattr(defaults, key):
-                raise SettingError(key.lstrip("_"), f"has no meaning for {self.name()}; set {instead}")
-        if self.env is None:
-            raise SettingError("env", "is missing; set env: escape_room, for example")
-        check_mechanism(mechanism_name(settings.incentives, settings.designer), settings.incentives.mechanism_config)
-        self._check_critic_lstm(settings.agents)
+        check_idle(settings, vars(self), {key: fresh[key] for key in self.own_keys()})
+        checks.check_environment(self)
+        mechanism = mechanism_name(settings.incentives, settings.designer)
+        check_mechanism(mechanism, settings.incentives.mechanism_config)
+        checks.check_outputs(settings, mechanism)
+        networks = [own.network for own in policies.own_settings(self).values() if own.network is not None]
+        checks.check_critics(self, settings.agents, [settings.agents.network, *networks])
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
-        self._validate_callbacks()
-        envs = self.num_envs_per_env_runner * max(1, self.num_env_runners)
-        if self.num_learners > 1 and envs % self.num_learners:
-            raise SettingError(
-                "num_learners",
-                f"is {self.num_learners}, which cannot share {envs} environments equally; make "
-                "num_envs_per_env_runner * max(1, num_env_runners) a multiple of it",
-            )
+        checks.check_callbacks(self)
+        checks.check_classes(self)
+        checks.check_shares(self)
+        checks.check_fragments(self)
         super().validate()
+        if not self.in_evaluation:
+            checks.check_evaluation_config(self)
+            checks.with_key("evaluation_config", lambda: self.get_evaluation_config_object().validate())
 
-    def _check_critic_lstm(self, agents: AgentSettings) -> None:
-        """``critic_lstm`` needs a critic, and one that sees episodes from their start."""
-        if agents.network.critic_lstm is None:
-            return
-        if not LOSSES[agents.loss].needs_critic:
-            raise SettingError(
-                "agent_network.critic_lstm",
-                f"needs a critic, and agent_loss: {agents.loss} has none; leave it out, or set agent_loss: "
-                "actor_critic or ppo",
-            )
-        if self.batch_mode != "complete_episodes":
-            raise SettingError(
-                "agent_network.critic_lstm",
-                f"needs episodes from their first step, and batch_mode: {self.batch_mode} cuts them; "
-                "set batch_mode: complete_episodes",
-            )
-
-    def _validate_callbacks(self) -> None:
-        """Batched runners have no episode objects to hand to callbacks: say so instead of never calling them."""
-        for event in ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end"):
-            given = [f for f in force_list(getattr(self, f"callbacks_{event}")) if f is not None]
-            base = getattr(RLlibCallback, event)
-            overriding = [c for c in force_list(self.callbacks_class) if getattr(c, event, base) is not base]
-            if given or overriding:
-                raise SettingError(
-                    "callbacks",
-                    f"{event} is never called, as whole batches of episodes are sampled at once; use "
-                    "on_sample_end, which receives the trajectories",
-                )
+    def _check_known(self, key: str, known: Iterable[str]) -> None:
+        """Refuses a key that there is not, by the new name of an old one or the nearest."""
+        check_name(key)
+        if key not in known:
+            hint = nearest(key, [name for name in known if not name.startswith("_")])
+            raise SettingError(key, f"is no config key of {self.name()}{hint}")
 
     def name(self) -> str:
         """The algorithm's name."""
@@ -200,24 +168,26 @@ class IncentiveDesignConfig(AlgorithmConfig):
     # -- what the parts are built from ------------------------------------------------------------------
 
     def policy_of(self, agent: str) -> str:
-        """Id of an agent's policy: the user's mapping, one for all with ``parameter_sharing``, else its own.
+        """Name of an agent's policy, see :func:`policies.policy_of`."""
+        return policies.policy_of(self, agent)
 
-        Raises:
-            ValueError: if the user's mapping names a policy that is not in ``policies``.
-        """
-        if set(self.policies) == {DEFAULT_POLICY_ID}:
-            return "shared" if self.parameter_sharing else agent
-        policy = str(self.policy_mapping_fn(agent, None))
-        if policy not in self.policies:
-            raise ValueError(
-                f"policy_mapping_fn maps agent {agent!r} to {policy!r}, which is not among policies "
-                f"{sorted(self.policies)}"
-            )
-        return policy
+    def check_policies(self) -> None:
+        """Called by :meth:`validate`, see :func:`policies.check`."""
+        policies.check(self)
+
+    def with_mapping(self, env_creator: Any = None) -> Self:
+        """This config; if its policies are a function's to name, a copy in which it was asked, see
+        :func:`policies.asked`. A copy of the environment tells the agents' names and is thrown away."""
+        if not policies.asks(self):
+            return self
+        env = build_env(self, 1, env_creator)
+        agents = tuple(env.possible_agents)
+        env.close()
+        return policies.asked(self, agents)
 
     def make_stacks(self, spec: EnvSpec) -> tuple[Stack, ...]:
         """Policies, stacked where they can be."""
-        return make_stacks(spec, self.policy_of)
+        return make_stacks(spec, self.policy_of, policies.own_settings(self))
 
     def make_setup(
         self,
@@ -233,7 +203,8 @@ class IncentiveDesignConfig(AlgorithmConfig):
             def learns(policy_id: str) -> bool:
                 return bool(chosen(policy_id, None) if callable(chosen) else policy_id in chosen)
 
-        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device)
+        own = policies.own_settings(self)
+        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own)
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
         """Steps of a fragment with ``batch_mode: truncate_episodes``; ``auto`` is 100."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from functools import partial
 from typing import Any
 
 from rllib_metagrad.cli import search_space
 from rllib_metagrad.cli.errors import one_line
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.settings import SettingError, nearest, renamed
+from rllib_metagrad.settings.rllib_keys import check_name
 
 __all__ = ["default_config", "validate"]
 
@@ -78,9 +80,13 @@ def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
 
 
 def _check_keys(experiment: Experiment, default: Any) -> None:
+    from rllib_metagrad.algorithms.checks import with_key
+
     known = {*default.to_dict(), *vars(default), *_properties(default), *_ALIASES}
     for key in experiment.config:
         if key not in known and key not in renamed.KEYS:
+            if hasattr(default, "own_keys"):  # a method of ours, not one of RLlib's
+                with_key("config", partial(check_name, key))
             hint = nearest(key, [name for name in known if not name.startswith("_")])
             raise SettingError(f"config.{key}", f"not a setting of {experiment.run_name}{hint}")
     for key in _OLD_STACK:
@@ -130,7 +136,7 @@ def _wanted(key: str, default: Any, value: Any) -> str | None:
         fractional = "cpus" in key or "gpus" in key or key.endswith("_s")
         if isinstance(default, int) and isinstance(value, float) and not fractional:
             return None if value.is_integer() or value == float("inf") else "a whole number"
-    if isinstance(default, dict) and not isinstance(value, dict):
+    if isinstance(default, dict) and not isinstance(value, dict) and key != "policies":  # also a list of names
         return "a mapping"
     return None
 

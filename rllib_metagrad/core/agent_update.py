@@ -73,6 +73,11 @@ class Policy(Protocol):
         ...
 
     @property
+    def own_lr(self) -> Tensor | None:
+        """``[P, 1]`` learning rates of policies that have one of their own, NaN for others; None: nobody has."""
+        ...
+
+    @property
     def shares_trunk(self) -> bool:
         """Whether the critic's loss moves parameters that the actor uses."""
         ...
@@ -111,13 +116,16 @@ class Lesson:
 
 
 def learning_rates(settings: AgentSettings, policy: Policy) -> Tensor | None:
-    """Learning rates ``[D]`` or ``[P, D]``, the critic's own and zero for frozen policies; None: one for all."""
-    rates = None
+    """Rates that broadcast to ``[P, D]``: policies' and critics' own, zero for frozen policies; None: one for all."""
+    lr: float | Tensor = settings.lr
+    rates: Tensor | None = None
+    if policy.own_lr is not None:
+        lr = rates = torch.where(policy.own_lr.isnan(), settings.lr, policy.own_lr)
     if settings.critic_lr is not None and policy.has_critic:
-        rates = torch.where(policy.critic_only, settings.critic_lr, settings.lr)
+        rates = torch.where(policy.critic_only, settings.critic_lr, lr)
     if policy.trainable is None:
         return rates
-    return policy.trainable * (settings.lr if rates is None else rates)
+    return policy.trainable * (lr if rates is None else rates)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from rllib_metagrad.mechanisms.registry import (
     find_mechanism,
     make_mechanism,
     mechanism_names,
+    output_limits,
     register_mechanism,
 )
 from rllib_metagrad.mechanisms.subsidies import HouseSubsidy
@@ -25,5 +26,6 @@ __all__ = [
     "find_mechanism",
     "make_mechanism",
     "mechanism_names",
+    "output_limits",
     "register_mechanism",
 ]

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rllib_metagrad.mechanisms.base import ActionIncentives, AgentIncentives, Mechanism
+from rllib_metagrad.mechanisms.base import ActionIncentives, AgentIncentives, BoundedIncentives, Mechanism
 from rllib_metagrad.mechanisms.subsidies import HouseSubsidy
 from rllib_metagrad.mechanisms.taxes import BracketedTax, LinearTax
 from rllib_metagrad.settings import SettingError, nearest
@@ -79,6 +79,21 @@ def check_mechanism(name: str, config: Mapping[str, Any]) -> None:
         found.Config.from_keys({key: value for key, value in config.items() if key in settings})
     except SettingError as error:
         raise SettingError(f"mechanism_config.{error.key}", error.message) from None
+
+
+def output_limits(name: str, config: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Between which numbers outputs may lie, where that can be told without an environment, else None.
+
+    Args:
+        name: as for :func:`find_mechanism`.
+        config: ``mechanism_config``, checked.
+    """
+    found = None if name in _FACTORIES else find_mechanism(name)
+    if found is None or not issubclass(found, BoundedIncentives) or found.squash is not BoundedIncentives.squash:
+        return None
+    keys = found.Config.config_keys()
+    bounded = found.Config.from_keys({key: value for key, value in config.items() if key in keys})
+    return 0.0, float(bounded.scale)
 
 
 def make_mechanism(

@@ -61,6 +61,7 @@ class StackedPolicy:
         self.has_critic = critic
         self.initial_log_std = initial_log_std
         self.trainable: Tensor | None = None
+        self.own_lr: Tensor | None = None
         outputs = self.distribution.num_outputs
         self.shares_trunk = critic and settings.share_trunk
         self.recurrent = critic and settings.critic_lstm is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import NetworkSettings
 from rllib_metagrad.settings.method import MethodSettings
+from rllib_metagrad.settings.policies import PolicySettings
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Stack:
         observation_shape: of one agent.
         action_space: of one agent.
         picture_shape: of the picture that its observation begins with, see :class:`AgentGroup`.
+        network: of these policies, where it is not that of all agents.
     """
 
     policy_ids: tuple[str, ...]
@@ -47,6 +49,7 @@ class Stack:
     masked: bool
     picture_shape: tuple[int, ...] | None = None
     has_only_picture: bool = False
+    network: NetworkSettings | None = None
 
     @cached_property
     def is_identity(self) -> bool:
@@ -54,14 +57,17 @@ class Stack:
         return bool((self.positions == np.arange(len(self.positions))).all())
 
 
-def make_stacks(spec: EnvSpec, policy_of: Callable[[str], str]) -> tuple[Stack, ...]:
+def make_stacks(
+    spec: EnvSpec, policy_of: Callable[[str], str], own: Mapping[str, PolicySettings] | None = None
+) -> tuple[Stack, ...]:
     """Groups agents by policy, and policies by what they can be stacked with.
 
-    Policies are stacked if their agents' spaces are equal and they act for equally many agents.
+    Policies are stacked if their agents' spaces and their networks are equal and they act for equally many agents.
 
     Args:
         spec: of the environment.
         policy_of: maps an agent's name to the id of its policy.
+        own: what policies have for themselves, by id.
 
     Raises:
         ValueError: if one policy is to act for agents whose spaces differ.
@@ -79,10 +85,11 @@ def make_stacks(spec: EnvSpec, policy_of: Callable[[str], str]) -> tuple[Stack, 
                     f"differ (the last is {name!r}); map them to different policies"
                 )
             members.setdefault(policy, []).append(position)
-        by_size: dict[int, list[str]] = {}
+        alike: dict[tuple[int, NetworkSettings | None], list[str]] = {}
         for policy, positions in members.items():
-            by_size.setdefault(len(positions), []).append(policy)
-        for policies in by_size.values():
+            network = own[policy].network if own and policy in own else None
+            alike.setdefault((len(positions), network), []).append(policy)
+        for (_, network), policies in alike.items():
             order = np.array([members[policy] for policy in policies])
             stacks.append(
                 Stack(
@@ -96,14 +103,16 @@ def make_stacks(spec: EnvSpec, policy_of: Callable[[str], str]) -> tuple[Stack, 
                     group.masked,
                     group.picture_shape,
                     group.has_only_picture,
+                    network,
                 )
             )
     return tuple(stacks)
 
 
 def network_of(network: NetworkSettings, stack: Stack) -> NetworkSettings:
-    """The agents' network with what a user has left open, see :func:`network_for`."""
-    return network_for(network, stack.observation_shape, stack.picture_shape, stack.has_only_picture)
+    """The policies' own network, or the agents', with what a user has left open, see :func:`network_for`."""
+    own = stack.network or network
+    return network_for(own, stack.observation_shape, stack.picture_shape, stack.has_only_picture)
 
 
 def make_policy(settings: MethodSettings[Any, Any], stack: Stack) -> StackedPolicy:
@@ -125,6 +134,7 @@ def make_setup(
     learns: Callable[[str], bool] | None = None,
     reduction: Reduction | None = None,
     device: torch.device | None = None,
+    own: Mapping[str, PolicySettings] | None = None,
 ) -> Setup[Any, Any, Any]:
     """Policies, designer and its critic: the one place where they are built, for learners, runners and modules.
 
@@ -135,6 +145,7 @@ def make_setup(
         learns: whether the policy of an id learns; None: all do.
         reduction: across learners.
         device: of the policies' constants.
+        own: what policies have for themselves, by id.
 
     Raises:
         ValueError: if networks or mechanism do not fit the environment.
@@ -142,11 +153,12 @@ def make_setup(
     policies = []
     for stack in stacks:
         agent = repr(spec.possible_agents[stack.agents[0, 0]])
-        check_encoder("agent_network", settings.agents.network, stack.picture_shape, agent, spec.name)
+        check_encoder("agent_network", stack.network or settings.agents.network, stack.picture_shape, agent, spec.name)
         policy = make_policy(settings, stack)
         policy.critic_only = policy.critic_only.to(device)
         if learns is not None:
             policy.trainable = torch.tensor([[float(learns(name))] for name in stack.policy_ids], device=device)
+        policy.own_lr = _own_lr(stack, own or {}, device)
         policies.append(policy)
     return Setup(
         policies=tuple(policies),
@@ -156,3 +168,11 @@ def make_setup(
         reduction=OneLearner() if reduction is None else reduction,
         stack_names=tuple(", ".join(stack.policy_ids) for stack in stacks),
     )
+
+
+def _own_lr(stack: Stack, own: Mapping[str, PolicySettings], device: torch.device | None) -> torch.Tensor | None:
+    """``[P, 1]`` learning rates of a stack's policies that have their own, NaN for the others; None: nobody has."""
+    rates = [own[name].lr if name in own else None for name in stack.policy_ids]
+    if all(rate is None for rate in rates):
+        return None
+    return torch.tensor([[float("nan") if rate is None else rate] for rate in rates], device=device)

@@ -20,6 +20,11 @@ class IncentiveSettings(Settings):
     parameter_sharing: bool = setting(
         False, "one policy for all agents; else each agent its own (unless `policies` says more)"
     )
+    policy_mapping: Annotated[dict[str, str] | None, Expected("a mapping from agents to policies")] = setting(
+        None,
+        'which policy acts for which agent, by name or pattern: `{agent_0: a, "agent_*": b}`; the first '
+        "that fits holds. RLlib's `policy_mapping_fn` is asked once for each agent, and what it says then stands here",
+    )
     centralized: bool = setting(False, "one policy acts for all agents and earns R^ID")
     greedy_evaluation: bool = setting(False, "evaluate by modes instead of sampling")
     bootstrap_truncated: bool = setting(

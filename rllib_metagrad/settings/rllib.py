@@ -1,10 +1,15 @@
-"""RLlib's own keys that we bound closer than RLlib does; their meaning is RLlib's."""
+"""RLlib's own keys that we bound closer than RLlib does; their meaning is RLlib's, see rllib_keys.py for all others."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from rllib_metagrad.settings.base import Settings, setting
+from pydantic import Field, field_validator
+
+from rllib_metagrad.settings.base import Expected, Settings, setting
+
+_Seed = Annotated[int, Field(ge=0, lt=2**31), Expected("a whole number from 0 to 2147483647")]
+_Count = Annotated[int, Field(ge=1)]
 
 
 class RLlibSettings(Settings):
@@ -18,3 +23,32 @@ class RLlibSettings(Settings):
     batch_mode: Literal["complete_episodes", "truncate_episodes"] = setting(
         "complete_episodes", "episodes, or fragments of `rollout_fragment_length` steps"
     )
+    rollout_fragment_length: Annotated[_Count | Literal["auto"], Expected("a whole number >= 1 or auto")] = setting(
+        "auto", "steps of a fragment; `auto` is 100"
+    )
+    sample_timeout_s: float | None = setting(60.0, "a runner that is silent for so long is ended; null waits", gt=0)
+    seed: _Seed | None = setting(None, "of everything that is drawn; null draws it")
+    evaluation_interval: int | None = setting(None, "iterations from one evaluation to the next; null for none", ge=1)
+    evaluation_duration: Annotated[_Count | Literal["auto"], Expected("a whole number >= 1 or auto")] = setting(
+        100, "of an evaluation, in `evaluation_duration_unit`; `auto` goes with `evaluation_parallel_to_training`"
+    )
+    evaluation_duration_unit: Literal["episodes", "timesteps"] = setting("episodes", "episodes or environment steps")
+    evaluation_num_env_runners: int = setting(
+        0, "remote env runners for evaluation; 0: in the algorithm's process", ge=0
+    )
+    evaluation_sample_timeout_s: float | None = setting(120.0, "the same for evaluation; null waits", gt=0)
+    num_cpus_per_env_runner: float = setting(1, "a part of one is allowed", ge=0)
+    num_gpus_per_env_runner: float = setting(0, "a part of one is allowed", ge=0)
+    num_gpus_per_learner: float = setting(0, "a part of one is allowed", ge=0)
+    min_time_s_per_iteration: float | None = setting(
+        None, "updates go on for so long; null: no longer than needed", ge=0
+    )
+    min_sample_timesteps_per_iteration: int = setting(0, "updates go on for so many environment steps", ge=0)
+    min_train_timesteps_per_iteration: int = setting(0, "updates go on for so many steps learned from", ge=0)
+    max_num_env_runner_restarts: int = setting(1000, "of each runner", ge=0)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        """Tune draws NumPy's integers."""
+        return value.item() if type(value).__module__ == "numpy" else value

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from rllib_metagrad.algorithms import get_config_class
+from rllib_metagrad.cli.experiment_file import load_experiments
+from rllib_metagrad.cli.validate import validate
 
 ROOT = Path(__file__).parent.parent.parent / "tuned_configs"
 FILES = sorted(ROOT.rglob("*.yaml"))
@@ -39,6 +41,12 @@ def test_files_are_named_after_environment_and_method(file: Path) -> None:
     assert name == file.stem
     assert content["env"] == file.parent.name
     assert content["run"] == next(run for prefix, run in METHODS.items() if name.startswith(prefix))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.stem}")
+def test_shipped_configs_pass_the_check_of_every_key(file: Path) -> None:
+    for one in load_experiments(str(file)):
+        validate(one)
 
 
 @pytest.mark.integration

@@ -71,6 +71,39 @@ FILES = {
         [],
         "er.yaml:3 env is 'escape_room', but er.yaml:5: config.env is 'matrix_game'; keep one",
     ),
+    "key of RLlib's old stack": (
+        config("{num_sgd_iter: 4}"),
+        [],
+        "er.yaml:5: config.num_sgd_iter: is a name of RLlib's that means nothing here; write agent_num_epochs",
+    ),
+    "old name of a key": (config("{num_workers: 2}"), [], "config.num_workers: is a name of RLlib's"),
+    "key of RLlib's that does not act": (
+        config("{clip_rewards: true}"),
+        [],
+        "er.yaml:5: config.clip_rewards: has no meaning for MetaGrad; set agent_reward_scale",
+    ),
+    "key with an underscore": (config("{_my_key: 1}"), [], "er.yaml:5: config._my_key: "),
+    "callbacks that are none": (
+        config("{callbacks: os.system}"),
+        [],
+        "er.yaml:5: config.callbacks: must be classes derived from RLlibCallback: os:system is not a class",
+    ),
+    "policies without a mapping": (
+        config("{policies: [a, b], policies_to_train: [c]}"),
+        [],
+        "er.yaml:5: config.policies_to_train: 'c' is no policy; known: a, b",
+    ),
+    "policy that is not there": (
+        config("{policies: [a], policy_mapping: {agent_0: b}}"),
+        [],
+        "er.yaml:5: config.policy_mapping.agent_0: 'b' is not in policies; known: a",
+    ),
+    "seed": (config("{seed: -1}"), [], "er.yaml:5: config.seed: must be a whole number from 0 to 2147483647 or null"),
+    "fragments of no steps": (
+        config("{rollout_fragment_length: 0}"),
+        [],
+        "er.yaml:5: config.rollout_fragment_length: must be a whole number >= 1 or auto, got 0",
+    ),
     "no stop": (yaml(stop=None), [], "stop: no stop criterion, so the run would never end"),
     "stop is a number": (
         yaml(stop=5),
@@ -150,9 +183,9 @@ FILES = {
         "config.agent_loss: must be one of pg, actor_critic, ppo, got 'pgg'",
     ),
     "wrong end of a range": (
-        config("{designer_lambda: {tune: uniform, args: [0.5, 1.5]}}"),
+        config("{designer_gamma: {tune: uniform, args: [0.5, 1.5]}}"),
         [],
-        "config.designer_lambda: must be ",
+        "config.designer_gamma: must be ",
     ),
     "unknown search space": (
         config("{agent_lr: {tune: loguniforms, args: [1e-4, 1e-2]}}"),

@@ -1,0 +1,182 @@
+"""Checks of a config that concern several keys, or objects that are no plain data; each raises a SettingError.
+
+Settings of ours are checked one by one by their records (rllib_metagrad/settings), RLlib's by the table of its keys.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.utils import force_list
+
+from rllib_metagrad.core.losses import LOSSES
+from rllib_metagrad.env_runner import IncentiveEnvRunner
+from rllib_metagrad.mechanisms import output_limits
+from rllib_metagrad.settings import AgentSettings, NetworkSettings, SettingError
+from rllib_metagrad.settings.import_path import import_class
+from rllib_metagrad.settings.method import MethodSettings
+from rllib_metagrad.settings.rllib_keys import KEYS
+
+if TYPE_CHECKING:
+    from rllib_metagrad.algorithms.config import IncentiveDesignConfig
+
+#: Batched runners have no episode objects to hand to these.
+_EPISODE_EVENTS = tuple(f"on_episode_{what}" for what in ("created", "start", "step", "end"))
+
+
+def callback_classes(given: Any) -> list[type[RLlibCallback]]:
+    """The user's callbacks as classes; a string is an import path and only a class is taken, nothing is called.
+
+    Args:
+        given: a class, its import path ``package.module:Class`` (or with a dot), or a list of these.
+
+    Raises:
+        SettingError: unless all are subclasses of RLlibCallback.
+    """
+    return [_callback_class(one) for one in (given if isinstance(given, list) else [given])]
+
+
+def _callback_class(given: Any) -> type[RLlibCallback]:
+    if isinstance(given, str):
+        try:
+            path = given if ":" in given else ":".join(given.rsplit(".", 1))
+            return import_class(path, RLlibCallback)
+        except ValueError as error:
+            raise SettingError("callbacks", f"must be classes derived from RLlibCallback: {error}") from error
+    if not (isinstance(given, type) and issubclass(given, RLlibCallback)):
+        raise SettingError("callbacks", f"must be classes derived from RLlibCallback, got {given!r}")
+    return given
+
+
+def check_callbacks(config: IncentiveDesignConfig) -> None:
+    """Callbacks are what they must be, and none waits for an event that never comes."""
+    classes = callback_classes(config.callbacks_class)
+    for key in (key for key in KEYS if key.startswith("callbacks_on_")):
+        if not all(callable(function) for function in force_list(getattr(config, key)) if function is not None):
+            raise SettingError(key, f"must be a function or a list of functions, got {getattr(config, key)!r}")
+    for event in _EPISODE_EVENTS:
+        given = [f for f in force_list(getattr(config, f"callbacks_{event}")) if f is not None]
+        base = getattr(RLlibCallback, event)
+        if given or any(getattr(c, event, base) is not base for c in classes):
+            raise SettingError(
+                "callbacks",
+                f"{event} is never called, as whole batches of episodes are sampled at once; use on_sample_end, which "
+                "receives the trajectories",
+            )
+
+
+def check_environment(config: IncentiveDesignConfig) -> None:
+    """There is an environment, by name or class, with keys."""
+    if config.env is None:
+        raise SettingError("env", "is missing; set env: escape_room, for example")
+    if not isinstance(config.env, str | type):
+        raise SettingError("env", f"must be the name of an environment, or a class, got {config.env!r}")
+    check_mappings({"env_config": config.env_config})
+
+
+def check_mappings(given: Mapping[str, Any]) -> None:
+    """What RLlib would look into without asking is a mapping."""
+    for key in {"env_config", "evaluation_config"} & set(given):
+        if given[key] is not None and not isinstance(given[key], Mapping | AlgorithmConfig):
+            raise SettingError(key, f"must be a mapping, got {given[key]!r}")
+
+
+def check_classes(config: IncentiveDesignConfig) -> None:
+    """Runner and learner are ours, or derived from ours."""
+    for key, given, base in (
+        ("env_runner_cls", config.env_runner_cls, IncentiveEnvRunner),
+        ("learner_class", config.learner_class, config.get_default_learner_class()),
+    ):
+        if not (isinstance(given, type) and issubclass(given, base)):
+            raise SettingError(key, f"must be a class derived from {base.__name__}, got {given!r}")
+
+
+def check_fragments(config: IncentiveDesignConfig) -> None:
+    """Fragments have a length only where there are any; RLlib sets one for evaluation."""
+    length = config.rollout_fragment_length
+    if length != "auto" and config.batch_mode == "complete_episodes" and not config.in_evaluation:
+        raise SettingError(
+            "rollout_fragment_length",
+            f"is {length}, but batch_mode: complete_episodes samples whole episodes; leave it out, or set "
+            "batch_mode: truncate_episodes",
+        )
+
+
+def check_shares(config: IncentiveDesignConfig) -> None:
+    """Learners get equally many environments' data."""
+    envs = config.num_envs_per_env_runner * max(1, config.num_env_runners)
+    if config.num_learners > 1 and envs % config.num_learners:
+        raise SettingError(
+            "num_learners",
+            f"is {config.num_learners}, which cannot share {envs} environments equally; make "
+            "num_envs_per_env_runner * max(1, num_env_runners) a multiple of it",
+        )
+
+
+def check_critics(config: IncentiveDesignConfig, agents: AgentSettings, networks: Iterable[NetworkSettings]) -> None:
+    """``critic_lstm`` needs a critic, and one that sees episodes from their start."""
+    if all(network.critic_lstm is None for network in networks):
+        return
+    if not LOSSES[agents.loss].needs_critic:
+        raise SettingError(
+            "agent_network.critic_lstm",
+            f"needs a critic, and agent_loss: {agents.loss} has none; leave it out, or set agent_loss: "
+            "actor_critic or ppo",
+        )
+    if config.batch_mode != "complete_episodes":
+        raise SettingError(
+            "agent_network.critic_lstm",
+            f"needs episodes from their first step, and batch_mode: {config.batch_mode} cuts them; "
+            "set batch_mode: complete_episodes",
+        )
+
+
+def check_outputs(settings: MethodSettings[Any, Any], mechanism: str) -> None:
+    """Constants that a designer pays are such as the mechanism admits."""
+    limits = output_limits(mechanism, settings.incentives.mechanism_config)
+    for key, values in (
+        ("designer_levels", getattr(settings.designer, "levels", None)),
+        ("fixed_incentives", getattr(settings.incentives, "fixed_incentives", None)),
+    ):
+        if values is not None and not values:
+            raise SettingError(key, "must not be empty")
+        low, high = limits or (-math.inf, math.inf)
+        for value in values or ():
+            if not low <= value <= high:
+                raise SettingError(
+                    key,
+                    f"must lie between {low:g} and {high:g}, the mechanism_config.scale of {mechanism}; got {value:g}",
+                )
+
+
+#: Of our own keys those that an evaluation reads, and RLlib's that it sets itself.
+_READ_IN_EVALUATION = {"greedy_evaluation", "torch_num_threads", "mechanism", "mechanism_config", "fixed_incentives"}
+_SET_IN_EVALUATION = {
+    "num_env_runners": "set evaluation_num_env_runners",
+    "batch_mode": "set evaluation_duration_unit",
+    "rollout_fragment_length": "set evaluation_duration",
+    **dict.fromkeys(("num_learners", "policies", "policy_mapping_fn", "policies_to_train"), "leave it out"),
+}
+
+
+def check_evaluation_config(config: IncentiveDesignConfig) -> None:
+    """``evaluation_config`` holds nothing that an evaluation does not read."""
+    given = config.evaluation_config
+    check_mappings({"evaluation_config": given})
+    for key, value in given.items() if isinstance(given, Mapping) else ():
+        ours = key in config.own_keys() and key not in _READ_IN_EVALUATION
+        if (ours or key in _SET_IN_EVALUATION or key.startswith("evaluation_")) and value != config.get(key):
+            note = _SET_IN_EVALUATION.get(key, "leave it out, or set it outside")
+            raise SettingError(f"evaluation_config.{key}", f"does nothing, evaluations do not read it; {note}")
+
+
+def with_key(prefix: str, check: Callable[[], Any]) -> None:
+    """Runs a check of something nested; what it says is wrong is so under a prefix."""
+    try:
+        check()
+    except SettingError as error:
+        raise SettingError(f"{prefix}.{error.key}", error.message) from error
