@@ -23,7 +23,7 @@ from ray.rllib.utils import force_list
 
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
-from rllib_metagrad.core.losses import LOSSES
+from rllib_metagrad.core.losses import check_loss, find_loss
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
@@ -150,6 +150,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         if self.env is None:
             raise SettingError("env", "is missing; set env: escape_room, for example")
         check_mechanism(mechanism_name(settings.incentives, settings.designer), settings.incentives.mechanism_config)
+        check_loss(settings.agents)
         self._check_critic_lstm(settings.agents)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
@@ -167,7 +168,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         """``critic_lstm`` needs a critic, and one that sees episodes from their start."""
         if agents.network.critic_lstm is None:
             return
-        if not LOSSES[agents.loss].needs_critic:
+        if not find_loss(agents.loss).needs_critic:
             raise SettingError(
                 "agent_network.critic_lstm",
                 f"needs a critic, and agent_loss: {agents.loss} has none; leave it out, or set agent_loss: "

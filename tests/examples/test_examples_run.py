@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+EXAMPLES = ROOT / "examples"
+
+
+def run(name: str, folder: Path) -> str:
+    """What an example prints, run from any folder with what is shipped."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled", "MPLBACKEND": "agg"}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def returns_of(printed: str) -> np.ndarray:
+    """The designer's returns in what an example prints."""
+    return np.array([float(number) for number in re.findall(r"designer's return (-?[\d.]+)", printed)])
+
+
+def test_every_example_is_tested_and_walked_through() -> None:
+    tests, page = Path(__file__).read_text(), (ROOT / "docs" / "extending.md").read_text()
+    for file in EXAMPLES.glob("*.py"):
+        assert f'"{file.name}"' in tests, file.name
+        assert f"](../examples/{file.name})" in page or file.name == "metagrad_without_rllib.py", file.name
+
+
+@pytest.mark.integration
+def test_own_loss(tmp_path: Path) -> None:
+    returns = returns_of(run("own_loss.py", tmp_path))
+    assert len(returns) == 10
+    assert np.isfinite(returns).all()
 
 
 def test_the_method_without_rllib() -> None:
