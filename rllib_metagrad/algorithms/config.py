@@ -29,6 +29,7 @@ from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
 from rllib_metagrad.mechanisms import check_mechanism
 from rllib_metagrad.modules.designer import mechanism_name
+from rllib_metagrad.modules.own_networks import check_networks
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
@@ -151,6 +152,8 @@ class IncentiveDesignConfig(AlgorithmConfig):
             raise SettingError("env", "is missing; set env: escape_room, for example")
         check_mechanism(mechanism_name(settings.incentives, settings.designer), settings.incentives.mechanism_config)
         check_loss(settings.agents)
+        networks = {"agent_network": settings.agents.network, "designer_network": settings.designer.network}
+        check_networks({**networks, "designer_critic_network": getattr(settings.designer, "critic_network", None)})
         self._check_critic_lstm(settings.agents)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))

@@ -23,7 +23,8 @@ from rllib_metagrad.modules.distributions import (
     MultiCategorical,
 )
 from rllib_metagrad.modules.filters import network_for
-from rllib_metagrad.modules.networks import Network, Parameters, check_encoder
+from rllib_metagrad.modules.networks import Parameters, check_encoder
+from rllib_metagrad.modules.own_networks import make_network
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import (
     DesignerSettings,
@@ -98,8 +99,14 @@ class IncentiveFunction(Designer):
     ) -> None:
         self.mechanism = mechanism
         self.output_bias = output_bias
-        self.network = Network(
-            state_shape, mechanism.num_outputs, settings, "incentive_", num_features, picture_shape=picture_shape
+        self.network = make_network(
+            "designer_network",
+            state_shape,
+            mechanism.num_outputs,
+            settings,
+            "incentive_",
+            num_features,
+            picture_shape,
         )
         self.parameters = Parameters(self.network.leaves)
 
@@ -148,13 +155,14 @@ class StochasticDesigner(Designer):
             self.distribution = Categorical(len(levels) ** outputs)
             self._table = torch.tensor(list(itertools.product(levels, repeat=outputs)), dtype=torch.float32)
         self._fixed_log_std = torch.tensor(float(std)).log()
-        self.network = Network(
+        self.network = make_network(
+            "designer_network",
             state_shape,
             self.distribution.num_outputs,
             settings,
             "incentive_",
-            extra_features=num_features,
-            picture_shape=picture_shape,
+            num_features,
+            picture_shape,
         )
         self.parameters = Parameters(self.network.leaves)
 
@@ -220,7 +228,9 @@ class DesignerCritic:
     """``V_phi(s)``, the designer's value function: parameters ``phi [1, D]``."""
 
     def __init__(self, spec: EnvSpec, settings: NetworkSettings) -> None:
-        self.network = Network(spec.state_shape, 1, settings, "value_", picture_shape=spec.state_picture_shape)
+        self.network = make_network(
+            "designer_critic_network", spec.state_shape, 1, settings, "value_", 0, spec.state_picture_shape
+        )
         self.parameters = Parameters(self.network.leaves)
 
     def initialize(self, generator: torch.Generator) -> Tensor:
