@@ -13,7 +13,7 @@ from rllib_metagrad.core.losses import AgentLoss
 
 
 class NearTheOldPolicy(AgentLoss):
-    needs_critic = True  # advantages come from a critic; without one they are returns
+    needs_critic = False  # advantages are returns; with a critic they are its own
     beta = 0.5
 
     def per_step(self, log_probs, old_log_probs, advantages, settings):
@@ -27,12 +27,13 @@ class NearTheOldPolicy(AgentLoss):
         return torch.exp(log_probs - old_log_probs)
 
 
-def main(iterations=10):
+def main(iterations=5):
     config = MetaGradConfig().environment("escape_room", env_config={"n": 2, "m": 1})
-    config.agents(loss=NearTheOldPolicy, lr=0.1, num_epochs=2)
-    config.designer(lr=0.01, cost_coeff=0.04)
+    config.agents(loss=NearTheOldPolicy, lr=0.1, num_epochs=2, mean_baseline=True, entropy_coeff=0.0166)
+    config.designer(lr=0.02, cost_coeff=0.03)
+    config.incentives(num_updates_per_iteration=40)
     config.env_runners(num_env_runners=1, num_envs_per_env_runner=32)
-    algorithm = config.build_algo()
+    algorithm = config.debugging(seed=1).build_algo()
     for _ in range(iterations):
         earned = algorithm.train()["env_runners"]["designer_return_mean"]
         print(f"designer's return {earned:.2f}")

@@ -19,6 +19,7 @@ from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
 from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
 from rllib_metagrad import metrics
+from rllib_metagrad.core.own_objective import judge
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.environments import build_env
 from rllib_metagrad.episode_statistics import EpisodeStatistics
@@ -100,6 +101,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         self.stacks = self.config.make_stacks(self.spec)
         setup = self.config.make_setup(self.spec, self.stacks)
         self.policies, self.designer = setup.policies, setup.designer
+        self._judged = judge(setup.settings.designer.objective)
         self._module: MultiRLModule | None = None
         self._make_sampler()
         self.statistics = EpisodeStatistics(
@@ -228,7 +230,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         raise AssertionError("unreachable")
 
     def _episodes(self, behavior: Behavior, limit: int | None = None) -> Trajectory:
-        trajectory = self.sampler.episodes(behavior)
+        trajectory = self._judged(self.sampler.episodes(behavior))
         self.statistics.restart()
         # The batched reset has cut whatever a fragment had begun.
         self._needs_reset = True
@@ -240,7 +242,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         reset, self._needs_reset = self._needs_reset, False
         if reset:
             self.statistics.restart()
-        trajectory = self.sampler.fragment(behavior, length, reset)
+        trajectory = self._judged(self.sampler.fragment(behavior, length, reset))
         self.statistics.add(trajectory, self._incentives(trajectory), self.sampler.episode_metrics)
         return self._count(trajectory)
 

@@ -24,17 +24,18 @@ from ray.rllib.utils import force_list
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
 from rllib_metagrad.core.losses import check_loss, find_loss
+from rllib_metagrad.core.own_objective import find_objective
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
 from rllib_metagrad.mechanisms import check_mechanism
-from rllib_metagrad.modules.designer import mechanism_name
+from rllib_metagrad.modules.designer import find_incentive_function, mechanism_name
 from rllib_metagrad.modules.own_networks import check_networks
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.ray_compat import no_connector_states
-from rllib_metagrad.settings import AgentSettings, SettingError, Settings, nearest
+from rllib_metagrad.settings import AgentSettings, IncentiveFunctionSettings, SettingError, Settings, nearest
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
@@ -154,6 +155,7 @@ class IncentiveDesignConfig(AlgorithmConfig):
         check_loss(settings.agents)
         networks = {"agent_network": settings.agents.network, "designer_network": settings.designer.network}
         check_networks({**networks, "designer_critic_network": getattr(settings.designer, "critic_network", None)})
+        self._check_own_designer(settings)
         self._check_critic_lstm(settings.agents)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
@@ -166,6 +168,19 @@ class IncentiveDesignConfig(AlgorithmConfig):
                 "num_envs_per_env_runner * max(1, num_env_runners) a multiple of it",
             )
         super().validate()
+
+    def _check_own_designer(self, settings: MethodSettings[Any, Any]) -> None:
+        designer = settings.designer
+        if isinstance(designer, IncentiveFunctionSettings):
+            find_incentive_function(designer)
+        if designer.objective is not None:
+            find_objective(designer.objective)
+            if self.centralized:
+                raise SettingError(
+                    "designer_objective",
+                    "has no meaning with centralized: true, where the one policy earns the environment's R^ID; "
+                    "leave one of them out",
+                )
 
     def _check_critic_lstm(self, agents: AgentSettings) -> None:
         """``critic_lstm`` needs a critic, and one that sees episodes from their start."""

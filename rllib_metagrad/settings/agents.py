@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, Strict, field_validator
 
 from rllib_metagrad.settings.base import Expected, Scheduled, SettingError, Settings, nearest, setting
-from rllib_metagrad.settings.import_path import import_path, is_import_path
+from rllib_metagrad.settings.import_path import as_import_path, is_import_path
 from rllib_metagrad.settings.networks import NetworkSettings
 
 AgentLossName = Literal["pg", "actor_critic", "ppo"]
@@ -99,7 +99,4 @@ class AgentSettings(OptimizerSettings):
         if not (isinstance(value, type) or hasattr(value, "per_step")):
             hint = nearest(value, names, list_at_most=0) or "; or give an import path package.module:Class"
             raise SettingError("agent_loss", f"must be one of {', '.join(names)}, got {value!r}{hint}")
-        try:
-            return import_path(value)
-        except ValueError as error:
-            raise SettingError("agent_loss", f"is no import path: {error}") from None
+        return as_import_path("agent_loss", value)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from rllib_metagrad.settings.base import nearest
+from rllib_metagrad.settings.base import SettingError, nearest
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ def import_class(path: str, base: type[T]) -> type[T]:
 
 
 def import_path(found: Any) -> str:
-    """The import path of a class, or of an object that the module of its class has a name for, for other processes.
+    """The import path of a class or function, or of an object named in the module of its class, for other processes.
 
     Raises:
         ValueError: on one line, if it cannot be imported by one: it belongs to a function, or to the script that runs.
@@ -81,13 +81,26 @@ def import_path(found: Any) -> str:
     raise ValueError(f"workers cannot import {path}; put class {found.__name__} into a module, at its top level")
 
 
+def as_import_path(key: str, found: Any) -> str:
+    """As :func:`import_path`, of what a user gave for a key.
+
+    Raises:
+        SettingError: on one line, if other processes cannot import it.
+    """
+    try:
+        return import_path(found)
+    except ValueError as error:
+        raise SettingError(key, f"is no import path: {error}") from None
+
+
 def _path_of_object(found: Any) -> str:
-    module = type(found).__module__
+    module = found.__module__ or "__main__"
     names = [name for name, value in vars(sys.modules[module]).items() if value is found]
     if module != "__main__" and names:
         return f"{module}:{names[0]}"
     kind = type(found).__name__
-    raise ValueError(f"workers cannot import this {kind}; give it a name at the top level of class {kind}'s module")
+    of = "" if inspect.isfunction(found) else f" class {kind}'s"
+    raise ValueError(f"workers cannot import this {kind}; give it a name at the top level of{of or ' a'} module")
 
 
 def _is_class(value: Any, base: type) -> bool:

