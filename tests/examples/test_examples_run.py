@@ -38,7 +38,7 @@ def test_every_example_is_tested_and_walked_through() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", ["own_designer.py", "own_loss.py", "own_network.py"])
+@pytest.mark.parametrize("name", ["own_designer.py", "own_loss.py", "own_mechanism.py", "own_network.py"])
 def test_what_is_ones_own_trains_with_a_remote_runner(name: str, tmp_path: Path) -> None:
     returns = returns_of(run(name, tmp_path))
     assert len(returns) >= 5
@@ -56,3 +56,29 @@ def test_the_method_without_rllib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout.splitlines()[-1]) > 8
+
+
+@pytest.mark.integration
+def test_own_game(tmp_path: Path) -> None:
+    """Nobody gives at first; with incentives nearly everybody does, and R^ID is nearly 9.6."""
+    returns = returns_of(run("own_game.py", tmp_path))
+    assert returns[-1] > 9
+
+
+@pytest.mark.integration
+def test_own_callback(tmp_path: Path) -> None:
+    printed = run("own_callback.py", tmp_path)
+    levers = [int(share) for share in re.findall(r"at the lever (\d+)%", printed)]
+    assert all(0 <= share <= 100 for share in levers)
+    assert printed.splitlines()[-1] == "solved"
+
+
+@pytest.mark.integration
+def test_the_way_from_training_to_figures(tmp_path: Path) -> None:
+    """The script "train_evaluate_plot.py" in a folder of its own; what it evaluates is what training had reached."""
+    printed = run("train_evaluate_plot.py", tmp_path)
+    match = re.search(r"net return (-?[\d.]+) \+- ([\d.]+)", printed)
+    assert match is not None
+    assert float(match[1]) > 6
+    made = {file.name for file in (tmp_path / "escape_room").iterdir()}
+    assert made == {"checkpoint", "episode.gif", "returns.png", "incentives_by_action.png", "learner.png"}
