@@ -20,6 +20,7 @@ from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
 from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
 from rllib_metagrad import metrics
+from rllib_metagrad.core.own_objective import judge
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.environments import build_env
 from rllib_metagrad.episode_statistics import EpisodeStatistics, means_of
@@ -153,6 +154,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         self.stacks = self.config.make_stacks(spec)
         setup = self.config.make_setup(spec, self.stacks)
         self.policies, self.designer = setup.policies, setup.designer
+        self._judged = judge(setup.settings.designer.objective)
         self._module = None
 
     def _make_sampler(self) -> None:
@@ -273,7 +275,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         raise AssertionError("unreachable")
 
     def _episodes(self, behavior: Behavior, limit: int | None = None) -> Trajectory:
-        trajectory = self.sampler.episodes(behavior)
+        trajectory = self._judged(self.sampler.episodes(behavior))
         self.statistics.restart()
         # The batched reset has cut whatever a fragment had begun.
         self._needs_reset = True
@@ -285,7 +287,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         reset, self._needs_reset = self._needs_reset, False
         if reset:
             self.statistics.restart()
-        trajectory = self.sampler.fragment(behavior, length, reset)
+        trajectory = self._judged(self.sampler.fragment(behavior, length, reset))
         self.statistics.add(trajectory, self._incentives(trajectory), self.sampler.episode_metrics)
         return self._count(trajectory)
 

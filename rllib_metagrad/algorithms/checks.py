@@ -13,7 +13,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils import force_list
 
-from rllib_metagrad.core.losses import LOSSES
+from rllib_metagrad.core.losses import find_loss
 from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.mechanisms import output_limits
 from rllib_metagrad.settings import AgentSettings, NetworkSettings, SettingError
@@ -121,7 +121,7 @@ def check_critics(config: IncentiveDesignConfig, agents: AgentSettings, networks
     """``critic_lstm`` needs a critic, and one that sees episodes from their start."""
     if all(network.critic_lstm is None for network in networks):
         return
-    if not LOSSES[agents.loss].needs_critic:
+    if not find_loss(agents.loss).needs_critic:
         raise SettingError(
             "agent_network.critic_lstm",
             f"needs a critic, and agent_loss: {agents.loss} has none; leave it out, or set agent_loss: "

@@ -21,16 +21,19 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from rllib_metagrad.algorithms import checks, policies
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
+from rllib_metagrad.core.losses import check_loss
+from rllib_metagrad.core.own_objective import find_objective
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
 from rllib_metagrad.mechanisms import check_mechanism
-from rllib_metagrad.modules.designer import mechanism_name
+from rllib_metagrad.modules.designer import find_incentive_function, mechanism_name
+from rllib_metagrad.modules.own_networks import check_networks
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
-from rllib_metagrad.settings import AgentSettings, SettingError, Settings, nearest
+from rllib_metagrad.settings import AgentSettings, IncentiveFunctionSettings, SettingError, Settings, nearest
 from rllib_metagrad.settings.idle import check_idle
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.renamed import current
@@ -143,6 +146,10 @@ class IncentiveDesignConfig(CompatConfig):
         checks.check_outputs(settings, mechanism)
         networks = [own.network for own in policies.own_settings(self).values() if own.network is not None]
         checks.check_critics(self, settings.agents, [settings.agents.network, *networks])
+        check_loss(settings.agents)
+        own = {"agent_network": settings.agents.network, "designer_network": settings.designer.network}
+        check_networks({**own, "designer_critic_network": getattr(settings.designer, "critic_network", None)})
+        self._check_own_designer(settings)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
         checks.check_callbacks(self)
@@ -160,6 +167,19 @@ class IncentiveDesignConfig(CompatConfig):
         if key not in known:
             hint = nearest(key, [name for name in known if not name.startswith("_")])
             raise SettingError(key, f"is no config key of {self.name()}{hint}")
+
+    def _check_own_designer(self, settings: MethodSettings[Any, Any]) -> None:
+        designer = settings.designer
+        if isinstance(designer, IncentiveFunctionSettings):
+            find_incentive_function(designer)
+        if designer.objective is not None:
+            find_objective(designer.objective)
+            if self.centralized:
+                raise SettingError(
+                    "designer_objective",
+                    "has no meaning with centralized: true, where the one policy earns the environment's R^ID; "
+                    "leave one of them out",
+                )
 
     def name(self) -> str:
         """The algorithm's name."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rllib_metagrad.core import losses, optimizers
-from rllib_metagrad.core.losses import LOSSES, Evaluation
+from rllib_metagrad.core.losses import Evaluation, find_loss
 from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.returns import advantages_and_targets
@@ -299,7 +299,7 @@ def loss(
     evaluation: Evaluation, batch: Batch, settings: AgentSettings, reduction: Reduction
 ) -> tuple[Tensor, dict[Metric, Tensor]]:
     """This learner's share of the agents' loss, summed over policies (their parameters are disjoint), and metrics."""
-    kind = LOSSES[settings.loss]
+    kind = find_loss(settings.loss)
     weights = losses.weights_of(batch.active, reduction)
     per_step = kind.per_step(evaluation.log_probs, batch.old_log_probs, batch.advantages, settings)
     policy_loss = (weights * per_step).sum(-1)
@@ -345,7 +345,7 @@ def update(
     theta, optimizer = state.theta, state.optimizer
     if forward is None and lesson.minibatches[0] is None:
         forward = forward_pass(policy, theta if differentiable else theta.detach(), trajectory, lesson.stack)
-    needs_critic = LOSSES[settings.loss].needs_critic
+    needs_critic = find_loss(settings.loss).needs_critic
     values = critic_values(policy, state, lesson.stack, forward) if needs_critic else None
     batch = make_batch(lesson, rewards, values)
     learned = batch if differentiable else batch.detach()

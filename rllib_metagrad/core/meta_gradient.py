@@ -30,7 +30,7 @@ from torch import Tensor
 
 from rllib_metagrad.core import losses, optimizers
 from rllib_metagrad.core.agent_update import Batch, Lesson, Step, Update, learning_rates, loss, make_batch, update
-from rllib_metagrad.core.losses import LOSSES, Evaluation
+from rllib_metagrad.core.losses import Evaluation, find_loss
 
 Mode = Literal["mixed", "unrolled"]
 
@@ -118,7 +118,7 @@ class Replica:
         Both come from one pass with tangents, the second by forward mode over reverse mode.
         """
         settings, policy, reduction = self.lesson.settings, self.lesson.policy, self.lesson.reduction
-        epsilon, kind = self.lesson.trajectory.epsilon, LOSSES[settings.loss]
+        epsilon, kind = self.lesson.trajectory.epsilon, find_loss(settings.loss)
         moved = kind.needs_critic and policy.has_critic
         moved = moved and (policy.shares_trunk or bool(w[:, policy.critic_only].any()))
         weights = losses.weights_of(batch.active, reduction)

@@ -23,7 +23,8 @@ from rllib_metagrad.modules.distributions import (
     MultiCategorical,
 )
 from rllib_metagrad.modules.filters import network_for
-from rllib_metagrad.modules.networks import Network, Parameters, check_encoder
+from rllib_metagrad.modules.networks import Parameters, check_encoder
+from rllib_metagrad.modules.own_networks import make_network
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import (
     DesignerSettings,
@@ -32,8 +33,10 @@ from rllib_metagrad.settings import (
     IncentiveSettings,
     LearningDesignerSettings,
     NetworkSettings,
+    SettingError,
     StochasticDesignerSettings,
 )
+from rllib_metagrad.settings.import_path import import_class
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ class Designer(ABC):
 class IncentiveFunction(Designer):
     """``mu_eta(s, a)``: a network, squashed by the mechanism; deterministic and differentiable.
 
+    A user's own is a subclass, ``designer_class``: with other :meth:`outputs`, and where it has other parameters a
+    constructor that sets ``mechanism`` and ``parameters``.
+
     Args:
         state_shape: of the designer's observation.
         num_features: N * F, width of the joint action.
@@ -98,8 +104,14 @@ class IncentiveFunction(Designer):
     ) -> None:
         self.mechanism = mechanism
         self.output_bias = output_bias
-        self.network = Network(
-            state_shape, mechanism.num_outputs, settings, "incentive_", num_features, picture_shape=picture_shape
+        self.network = make_network(
+            "designer_network",
+            state_shape,
+            mechanism.num_outputs,
+            settings,
+            "incentive_",
+            num_features,
+            picture_shape,
         )
         self.parameters = Parameters(self.network.leaves)
 
@@ -148,13 +160,14 @@ class StochasticDesigner(Designer):
             self.distribution = Categorical(len(levels) ** outputs)
             self._table = torch.tensor(list(itertools.product(levels, repeat=outputs)), dtype=torch.float32)
         self._fixed_log_std = torch.tensor(float(std)).log()
-        self.network = Network(
+        self.network = make_network(
+            "designer_network",
             state_shape,
             self.distribution.num_outputs,
             settings,
             "incentive_",
-            extra_features=num_features,
-            picture_shape=picture_shape,
+            num_features,
+            picture_shape,
         )
         self.parameters = Parameters(self.network.leaves)
 
@@ -220,7 +233,9 @@ class DesignerCritic:
     """``V_phi(s)``, the designer's value function: parameters ``phi [1, D]``."""
 
     def __init__(self, spec: EnvSpec, settings: NetworkSettings) -> None:
-        self.network = Network(spec.state_shape, 1, settings, "value_", picture_shape=spec.state_picture_shape)
+        self.network = make_network(
+            "designer_critic_network", spec.state_shape, 1, settings, "value_", 0, spec.state_picture_shape
+        )
         self.parameters = Parameters(self.network.leaves)
 
     def initialize(self, generator: torch.Generator) -> Tensor:
@@ -262,13 +277,50 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
     shape, picture = spec.state_shape, spec.state_picture_shape
     network = network_for(designer.network, shape, picture)
     if isinstance(designer, IncentiveFunctionSettings):
-        return IncentiveFunction(shape, features, mechanism, network, designer.output_bias, picture)
+        made = find_incentive_function(designer)(shape, features, mechanism, network, designer.output_bias, picture)
+        if designer.class_ is not None:
+            _try_out(made, str(designer.class_), shape, features)
+        return made
     if isinstance(designer, StochasticDesignerSettings):
         return StochasticDesigner(
             shape, features, mechanism, network, designer.levels, designer.factorized, designer.std, picture
         )
     constant = incentives.fixed_incentives if isinstance(incentives, FixedIncentiveSettings) else None
     return ConstantDesigner(mechanism, constant)
+
+
+def find_incentive_function(designer: IncentiveFunctionSettings) -> type[IncentiveFunction]:
+    """The class of the incentive function: ours, or the user's own.
+
+    Raises:
+        SettingError: on one line, if there is no such class.
+    """
+    if designer.class_ is None:
+        return IncentiveFunction
+    try:
+        return import_class(str(designer.class_), IncentiveFunction)
+    except ValueError as error:
+        raise SettingError("designer_class", str(error)) from error
+
+
+def _try_out(designer: IncentiveFunction, name: str, shape: Sequence[int], num_features: int) -> None:
+    """Runs a user's incentive function at made-up states: it must give ``[n, U]``, differentiable in eta."""
+    generator = torch.Generator().manual_seed(0)
+    states = torch.rand(3, *shape, generator=generator)
+    features = torch.rand(3, num_features, generator=generator)
+    problem = None
+    try:
+        eta = designer.initialize(generator).requires_grad_()
+        outputs = designer.outputs(eta, states, features)
+        wanted = (3, designer.mechanism.num_outputs)
+        if tuple(outputs.shape) != wanted:
+            problem = f"must return outputs {wanted} for 3 steps, got {tuple(outputs.shape)}"
+        elif not outputs.requires_grad:
+            problem = "has outputs that do not depend on eta; use what parameters.split(eta) gives, and detach nothing"
+    except Exception as error:  # a user's designer may raise anything
+        problem = f"fails at made-up states: {type(error).__name__}: {' '.join(str(error).split())}"
+    if problem is not None:
+        raise SettingError("designer_class", f"{name} {problem}")
 
 
 def make_designer_critic(designer: DesignerSettings, spec: EnvSpec) -> DesignerCritic | None:

@@ -58,6 +58,8 @@ def network_for(
         picture_shape: of the picture that a row of numbers begins with, or None.
         has_only_picture: whether that picture is the only one in an observation that did not say what it is for.
     """
+    if network.custom is not None:
+        return network
     changes: dict[str, Any] = {}
     if network.encoder is None and has_only_picture:
         changes["encoder"] = PICTURE_AND_VECTOR

@@ -32,11 +32,15 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Leaf:
-    """One named parameter: its shape without the stack dimension, and the bound of its uniform start."""
+    """One named parameter: its shape without the stack dimension, and the bound of its uniform start.
+
+    Where ``draw`` is set, that gives the start instead: of a stack, from a generator, of all the leaves that share it.
+    """
 
     name: str
     shape: tuple[int, ...]
     bound: float
+    draw: Callable[[int, torch.Generator], dict[str, Tensor]] | None = None
 
     @property
     def size(self) -> int:
@@ -194,9 +198,16 @@ class Parameters:
         self.size = sum(self.sizes)
 
     def initialize(self, stack: int, generator: torch.Generator) -> Tensor:
-        """Uniform start ``[P, D]``, drawn on the CPU so that a seed means the same on every device."""
-        parts = [(torch.rand(stack, leaf.size, generator=generator) * 2 - 1) * leaf.bound for leaf in self.leaves]
-        return torch.cat(parts, dim=1)
+        """Start ``[P, D]``, uniform but for a user's own modules; drawn on the CPU: a seed means one on any device."""
+        drawn: dict[str, Tensor] = {}
+        for leaf in self.leaves:
+            if leaf.name in drawn:
+                continue
+            if leaf.draw is None:
+                drawn[leaf.name] = (torch.rand(stack, leaf.size, generator=generator) * 2 - 1) * leaf.bound
+            else:
+                drawn |= leaf.draw(stack, generator)
+        return self.join(drawn, stack)
 
     def split(self, theta: Tensor) -> list[Tensor]:
         """Leaves ``[P, *shape]`` as views of ``theta [P, D]`` (differentiable)."""

@@ -15,6 +15,7 @@ from rllib_metagrad.modules.distributions import (
     MultiCategorical,
 )
 from rllib_metagrad.modules.networks import Leaf, Network, Parameters
+from rllib_metagrad.modules.own_networks import ModuleNetwork, make_network
 from rllib_metagrad.modules.recurrent import RecurrentNetwork
 from rllib_metagrad.settings import NetworkSettings
 
@@ -66,7 +67,8 @@ class StackedPolicy:
         self.shares_trunk = critic and settings.share_trunk
         self.recurrent = critic and settings.critic_lstm is not None
         make_critic = RecurrentNetwork if self.recurrent else Network
-        self._critic: Network | RecurrentNetwork
+        self._actor: Network | ModuleNetwork
+        self._critic: Network | ModuleNetwork | RecurrentNetwork
         if self.shares_trunk:
             self._trunk = Network(observation_shape, None, settings, "trunk_", picture_shape=picture_shape)
             heads = NetworkSettings(hiddens=(), output_scale=settings.output_scale, critic_lstm=settings.critic_lstm)
@@ -74,8 +76,12 @@ class StackedPolicy:
             self._critic = make_critic((self._trunk.output_size,), 1, heads, "critic_")
             actor_leaves = self._trunk.leaves + self._actor.leaves
         else:
-            self._actor = Network(observation_shape, outputs, settings, "actor_", picture_shape=picture_shape)
-            self._critic = make_critic(observation_shape, 1, settings, "critic_", picture_shape=picture_shape)
+            shape = observation_shape
+            self._actor = make_network("agent_network", shape, outputs, settings, "actor_", None, picture_shape)
+            if self.recurrent:
+                self._critic = RecurrentNetwork(shape, 1, settings, "critic_", picture_shape)
+            else:
+                self._critic = make_network("agent_network", shape, 1, settings, "critic_", None, picture_shape)
             actor_leaves = self._actor.leaves
         log_std = [Leaf("actor_log_std", (self.distribution.num_log_std,), 0.0)] * bool(self.distribution.num_log_std)
         critic_leaves = self._critic.leaves if critic else []

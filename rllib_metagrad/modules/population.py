@@ -11,7 +11,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from rllib_metagrad.core.losses import LOSSES
+from rllib_metagrad.core.losses import find_loss
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.modules.designer import make_designer, make_designer_critic
@@ -122,7 +122,7 @@ def make_policy(settings: MethodSettings[Any, Any], stack: Stack) -> StackedPoli
         stack.observation_shape,
         stack.action_space,
         network_of(agents.network, stack),
-        critic=LOSSES[agents.loss].needs_critic,
+        critic=find_loss(agents.loss).needs_critic,
         picture_shape=stack.picture_shape,
     )
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, Strict
+from pydantic import Field, Strict, field_validator
 
-from rllib_metagrad.settings.base import Expected, Scheduled, Settings, setting
+from rllib_metagrad.settings.base import Expected, Scheduled, SettingError, Settings, nearest, setting
+from rllib_metagrad.settings.import_path import as_import_path, is_import_path
 from rllib_metagrad.settings.networks import NetworkSettings
 
 AgentLossName = Literal["pg", "actor_critic", "ppo"]
@@ -51,7 +52,10 @@ class AgentSettings(OptimizerSettings):
 
     OWNER = "agents"
 
-    loss: AgentLossName = setting("pg", "`pg` (returns), `actor_critic` (GAE) or `ppo`")
+    loss: Annotated[Any, Expected("one of pg, actor_critic, ppo or an import path")] = setting(
+        "pg",
+        "`pg` (returns), `actor_critic` (GAE), `ppo`; or your own, `my_pkg.losses:MyLoss` (docs/extending.md)",
+    )
     gamma: float = setting(
         0.99,
         "discount; RLlib's key. The designer's, too, unless `designer_gamma` says otherwise",
@@ -84,3 +88,15 @@ class AgentSettings(OptimizerSettings):
         0.0, "share of uniform exploration, part of the policy in sampling, update and replica", ge=0, le=1
     )
     network: NetworkSettings = setting(NetworkSettings(hiddens=(64, 32)), "see the table of networks")
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _by_import_path(cls, value: Any) -> Any:
+        """Workers know a class, or an object, by its import path; names are those of core/losses.py."""
+        names = get_args(AgentLossName)
+        if isinstance(value, str) and (value in names or is_import_path(value)):
+            return value
+        if not (isinstance(value, type) or hasattr(value, "per_step")):
+            hint = nearest(value, names, list_at_most=0) or "; or give an import path package.module:Class"
+            raise SettingError("agent_loss", f"must be one of {', '.join(names)}, got {value!r}{hint}")
+        return as_import_path("agent_loss", value)

@@ -152,7 +152,9 @@ class Settings(BaseModel):
     def __setstate__(self, state: dict[Any, Any]) -> None:
         """Reads also what version 0.1 pickled: a dataclass's fields, some of which have another name or home now."""
         if "__pydantic_fields_set__" in state:
-            super().__setstate__(state)
+            fields = type(self).model_fields  # some may be newer than the pickle
+            values = {name: info.get_default(call_default_factory=True) for name, info in fields.items()}
+            super().__setstate__({**state, "__dict__": {**values, **state["__dict__"]}})
             return
         state = {**vars(state.pop("optimizer")), **state} if isinstance(state.get("optimizer"), Settings) else {**state}
         state = {"optimizer" if name == "name" else name: value for name, value in state.items()}

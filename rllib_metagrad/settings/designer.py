@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from rllib_metagrad.settings.agents import Betas
-from rllib_metagrad.settings.base import Numbers, Scheduled, SettingError, Settings, setting
+from rllib_metagrad.settings.base import Expected, Numbers, Scheduled, SettingError, Settings, setting
+from rllib_metagrad.settings.import_path import as_import_path
 from rllib_metagrad.settings.networks import NetworkSettings
 
 DesignerLoss = Literal["reinforce", "ppo"]
@@ -23,6 +24,25 @@ class DesignerSettings(Settings):
     network: NetworkSettings = setting(
         NetworkSettings(hiddens=(64, 16)), "see the table of networks; without `critic_lstm`"
     )
+
+    objective: Annotated[Any, Expected("an import path or null")] = setting(
+        None,
+        "R^ID instead of the environment's own: your function of the trajectory, `my_pkg.welfare:worst_off` "
+        "(docs/extending.md)",
+    )
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _objective_by_import_path(cls, value: Any) -> Any:
+        """Workers know a function, class or object by its import path."""
+        return as_import_path("designer_objective", value) if callable(value) else value
+
+    @field_validator("objective")
+    @classmethod
+    def _objective_is_a_path(cls, value: Any) -> Any:
+        if value is not None and not isinstance(value, str):
+            raise ValueError
+        return value
 
     @model_validator(mode="after")
     def _check_networks(self) -> Self:
@@ -84,6 +104,9 @@ class IncentiveFunctionSettings(LearningDesignerSettings):
     cost_lr: Scheduled | None = setting(
         None, "learning rate of an optimizer of its own for psi; null for one common step", ge=0
     )
+    class_: Annotated[str | type | None, Expected("an import path")] = setting(
+        None, "your own `IncentiveFunction`, `my_pkg.designers:MyDesigner` (docs/extending.md)"
+    )
     output_bias: float = setting(0.0, "added to raw outputs, to start with small or large incentives", ge=-1e6)
     interval: int = setting(
         1, "the designer looks through every so many-th of the agents' updates; its critic learns from all", ge=1
@@ -94,6 +117,21 @@ class IncentiveFunctionSettings(LearningDesignerSettings):
         "docs/one_step_economy.md; the paper has none",
         ge=0,
     )
+
+    @field_validator("class_", mode="before")
+    @classmethod
+    def _class_by_import_path(cls, value: Any) -> Any:
+        """Workers know a class by its import path."""
+        return as_import_path("designer_class", value) if isinstance(value, type) else value
+
+    @model_validator(mode="after")
+    def _check_objective(self) -> Self:
+        if self.objective is not None and self.direct_coeff != 0:
+            raise SettingError(
+                "designer_direct_coeff",
+                "goes through the mechanism's own R^ID, which designer_objective replaces; leave one of them out",
+            )
+        return self
 
 
 class StochasticDesignerSettings(LearningDesignerSettings):

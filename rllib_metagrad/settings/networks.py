@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
 from rllib_metagrad.settings.base import Expected, SettingError, Settings, Widths, setting
+from rllib_metagrad.settings.import_path import as_import_path
 
 Activation = Literal["relu", "tanh", "silu", "elu"]
 #: The one encoder that a user names.
@@ -43,6 +44,27 @@ class NetworkSettings(Settings):
     critic_lstm: int | None = setting(
         None, "agents only: width of an LSTM over the episode before the critic's output layer; null for none", ge=1
     )
+
+    custom: Annotated[str | type | None, Expected("an import path")] = setting(
+        None,
+        "your own `torch.nn.Module` instead, `my_pkg.nets:MyNet` (docs/extending.md); goes with none of the above",
+    )
+    custom_config: dict[str, Any] = setting({}, "further arguments of that module")
+
+    @field_validator("custom", mode="before")
+    @classmethod
+    def _by_import_path(cls, value: Any) -> Any:
+        """Workers know a class by its import path."""
+        return as_import_path("custom", value) if isinstance(value, type) else value
+
+    @model_validator(mode="after")
+    def _check_custom(self) -> Self:
+        others = sorted(self.model_fields_set - {"custom", "custom_config"})
+        if self.custom is not None and others:
+            raise SettingError(others[0], "has no effect on a custom network; leave it out, or use custom_config")
+        if self.custom is None and self.custom_config:
+            raise SettingError("custom_config", "needs custom: an import path of the module that it is for")
+        return self
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -264,7 +264,7 @@ def test_callbacks_are_classes_of_callbacks_and_nothing_else_is_called(
     given: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "system", lambda *args: pytest.fail("it was called"))
-    with pytest.raises(SettingError, match="^callbacks must be classes derived from RLlibCallback") as raised:
+    with pytest.raises(SettingError, match=r"^callbacks must be classes derived from RLlibCallback") as raised:
         config(callbacks=given).validate()
     assert "\n" not in str(raised.value)
 
