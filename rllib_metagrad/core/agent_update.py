@@ -73,11 +73,6 @@ class Policy(Protocol):
         ...
 
     @property
-    def own_lr(self) -> Tensor | None:
-        """``[P, 1]`` learning rates of policies that have one of their own, NaN for others; None: nobody has."""
-        ...
-
-    @property
     def shares_trunk(self) -> bool:
         """Whether the critic's loss moves parameters that the actor uses."""
         ...
@@ -119,8 +114,10 @@ def learning_rates(settings: AgentSettings, policy: Policy) -> Tensor | None:
     """Rates that broadcast to ``[P, D]``: policies' and critics' own, zero for frozen policies; None: one for all."""
     lr: float | Tensor = settings.lr
     rates: Tensor | None = None
-    if policy.own_lr is not None:
-        lr = rates = torch.where(policy.own_lr.isnan(), settings.lr, policy.own_lr)
+    # ``[P, 1]``, NaN for policies without a rate of their own; what only implements Policy need not know of it.
+    own: Tensor | None = getattr(policy, "own_lr", None)
+    if own is not None:
+        lr = rates = torch.where(own.isnan(), settings.lr, own)
     if settings.critic_lr is not None and policy.has_critic:
         rates = torch.where(policy.critic_only, settings.critic_lr, lr)
     if policy.trainable is None:
