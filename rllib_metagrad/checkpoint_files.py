@@ -2,7 +2,8 @@
 
 The rename protects a folder that we write ourselves. Tune copies that folder to the storage path file by file, and a
 disk that fills up, or a kill, may leave a part of it there; the list tells such a part from a checkpoint, and a file
-that has changed since from what was written. It is no protection against people: who can change a file can change the list.
+that has changed since from what was written. It is no protection against people: who can change a file can change the
+list.
 """
 
 from __future__ import annotations
