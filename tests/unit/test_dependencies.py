@@ -34,7 +34,8 @@ ARROWS: dict[str, set[str]] = {
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
     | {"registration"},
-    "evaluation": {"algorithms", "env_runner", "modules", "metrics", "statistics", "checkpoint_files"},
+    "evaluation": {"algorithms", "env_runner", "modules", "core", "env_wrappers"}
+    | {"metrics", "statistics", "checkpoint_files"},
     "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
 }
 #: Parts that may import neither Ray nor torch, or not Ray.
