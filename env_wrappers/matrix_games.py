@@ -11,6 +11,7 @@ from pydantic import Strict
 
 from env_wrappers.config import EnvConfig, configured
 from env_wrappers.incentive_env import IncentiveEnv
+from env_wrappers.pictures import draw_matrix_game
 from env_wrappers.simultaneous import SimultaneousVectorEnv
 from rllib_metagrad.settings import setting
 from rllib_metagrad.settings.base import Expected
@@ -45,7 +46,7 @@ class MatrixGameConfig(EnvConfig):
     payoffs: Payoffs | None = setting(
         None, "`[first player's action][second player's action][player]`, instead of the game's"
     )
-    render_mode: Literal["human"] | None = setting(None, "`human` (a line of text a round)")
+    render_mode: Literal["human", "rgb_array"] | None = setting(None, "`human` (a line of text a round) or `rgb_array`")
 
     @cached_property
     def table(self) -> np.ndarray:
@@ -70,7 +71,7 @@ class MatrixGame(IncentiveEnv):
 
     metadata: ClassVar[dict[str, Any]] = {
         "name": "matrix_game_v0",
-        "render_modes": ["human"],
+        "render_modes": ["human", "rgb_array"],
         "is_parallelizable": True,
     }
 
@@ -155,11 +156,14 @@ class MatrixGame(IncentiveEnv):
         """Sum of payoffs."""
         return self._reward
 
-    def render(self) -> None:
-        """A line of text on stdout."""
+    def render(self) -> np.ndarray | None:
+        """A picture, or a line of text on stdout."""
+        if self.render_mode == "rgb_array":
+            return draw_matrix_game(self.payoffs, NAMES, self._last, self._t)
         if self.render_mode == "human":
             played = "-" if self._last is None else ", ".join(NAMES[a] for a in self._last)
             print(f"round {self._t}: {played}  payoffs sum to {self._reward:g}")
+        return None
 
     def close(self) -> None:
         """Nothing to release."""
@@ -215,3 +219,9 @@ class VectorMatrixGame(SimultaneousVectorEnv):
     def _observe(self) -> None:
         np.take(self._onehot, self._game, axis=0, out=self.observations[0])
         self.state[:] = self.observations[0][:, 0]
+
+    def render(self) -> np.ndarray:
+        """See the base class."""
+        t = int(self._t[0])
+        last = self.action_types[0].tolist() if t else None
+        return draw_matrix_game(self.config.table, NAMES, last, t)

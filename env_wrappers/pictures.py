@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -55,4 +55,85 @@ def draw_escape_room(positions: Sequence[int], is_open: bool, t: int, reward: fl
             draw.text((x, y), str(agent), fill=digit_color(color), font=small, anchor="mm")
     caption = f"step {t}    designer's reward {reward:+.0f}"
     draw.text((_WIDTH / 2, _HEIGHT - _BOTTOM / 2), caption, fill="#222222", font=small, anchor="mm")
+    return np.asarray(image)
+
+
+def draw_matrix_game(payoffs: np.ndarray, names: Sequence[str], last: Sequence[int] | None, t: int) -> np.ndarray:
+    """A matrix game: both players' payoffs in a table, and the cell that was played.
+
+    Args:
+        payoffs: ``[2, 2, 2]``: first player's action (rows), second player's (columns), player.
+        names: of the actions.
+        last: both players' last actions, or None before the first round.
+        t: rounds played.
+
+    Returns:
+        ``[320, 480, 3]`` uint8.
+    """
+    image = Image.new("RGB", (_WIDTH, _HEIGHT), "#FFFFFF")
+    draw = ImageDraw.Draw(image)
+    large, small = ImageFont.load_default(18), ImageFont.load_default(14)
+    left, cell, row = 140, 160, 100
+    for k, name in enumerate(names):
+        draw.text((left + cell * (k + 0.5), _TOP / 2), name, fill=AGENT_COLORS[1], font=small, anchor="mm")
+        draw.text((left / 2, _TOP + row * (k + 0.5)), name, fill=AGENT_COLORS[0], font=small, anchor="mm")
+    for first in range(2):
+        for second in range(2):
+            x, y = left + cell * second, _TOP + row * first
+            played = last is not None and (first, second) == tuple(last)
+            draw.rectangle((x + 4, y + 4, x + cell - 5, y + row - 5), "#DDF3E4" if played else "#F2F2F2", "#888888")
+            for player in range(2):
+                place = (x + cell * (player + 1) / 3, y + row / 2)
+                value = f"{payoffs[first, second, player]:g}"
+                draw.text(place, value, fill=AGENT_COLORS[player], font=large, anchor="mm")
+    caption = f"round {t}" + ("" if last is None else f"    designer's reward {payoffs[tuple(last)].sum():+g}")
+    draw.text((_WIDTH / 2, _HEIGHT - _BOTTOM / 2), caption, fill="#222222", font=small, anchor="mm")
+    return np.asarray(image)
+
+
+_LINE, _NARROWEST = 20, 360
+
+
+def with_payments(
+    frame: np.ndarray,
+    offered: Mapping[str, float | None],
+    rewards: Mapping[str, float | None],
+    paid: Mapping[str, float | None],
+) -> np.ndarray:
+    """A picture with a table under it: what the designer offers, and what each agent earned and was paid in the step.
+
+    Args:
+        frame: ``[H, W, 3]`` uint8.
+        offered: the designer's outputs by name; None before the first step.
+        rewards: the environment's, by agent; None for those that did not act.
+        paid: incentives, by agent.
+
+    Returns:
+        ``[H + more, max(W, 360), 3]`` uint8, of a size that does not depend on the values.
+    """
+    font = ImageFont.load_default(13)
+    width = max(frame.shape[1], _NARROWEST)
+    lines = ["offered: "]
+    for name, value in offered.items():
+        if font.getlength(f"{lines[-1]}{name} -000.00") > width - 16 and len(lines[-1].split()) > 1:
+            lines.append("")
+        lines[-1] += f"{name} {'-' if value is None else f'{value:.2f}'}    "
+    image = Image.new("RGB", (width, frame.shape[0] + _LINE * (len(lines) + len(rewards) + 1) + 8), "#FFFFFF")
+    image.paste(Image.fromarray(frame[..., :3].astype(np.uint8)), ((width - frame.shape[1]) // 2, 0))
+    draw = ImageDraw.Draw(image)
+    y = frame.shape[0] + _LINE / 2
+    for line in lines:
+        draw.text((8, y), line, fill="#222222", font=font, anchor="lm")
+        y += _LINE
+    columns = (width * 0.6, width * 0.78, width - 10)
+    for x, title in zip(columns, ("reward", "paid", "together"), strict=True):
+        draw.text((x, y), title, fill="#666666", font=font, anchor="rm")
+    for agent, reward in rewards.items():
+        y += _LINE
+        draw.text((8, y), agent, fill="#222222", font=font, anchor="lm")
+        pay = paid[agent]
+        values = (None, None, None) if reward is None or pay is None else (reward, pay, reward + pay)
+        for x, value in zip(columns, values, strict=True):
+            shown = "-" if value is None else f"{value:+.2f}"
+            draw.text((x, y), shown, fill="#222222", font=font, anchor="rm")
     return np.asarray(image)

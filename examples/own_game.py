@@ -15,6 +15,8 @@ from rllib_metagrad import MetaGradConfig
 
 
 class PublicGood(ParallelEnv):
+    metadata = {"name": "public_good"}  # noqa: RUF012
+
     def __init__(self, players=3, rounds=4, render_mode=None):
         self.possible_agents = [f"player_{i}" for i in range(players)]
         self.rounds, self.render_mode = rounds, render_mode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
+from env_wrappers.pictures import with_payments
 from rllib_metagrad import metrics
 from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.checkpoint_files import check_whole
+from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.lending import MAX_COPIES, environments_for
 from rllib_metagrad.modules.spec import EnvSpec
@@ -212,9 +216,27 @@ def _draw(algorithm: IncentiveDesign, seed: int, greedy: bool, path: Path, chang
         env, sampler = runner.env, runner.sampler
         assert env is not None
         assert sampler is not None
-        sampler.episodes(runner.behavior(explore=False), on_step=lambda: frames.append(np.array(env.render())))
+        behavior = runner.behavior(explore=False)
+        played = sampler.episodes(behavior, on_step=lambda: frames.append(np.array(env.render())))
+        if not runner.designer.mechanism.read_by_environment:  # else the environment's own picture has it
+            frames = _with_payments(frames, runner, played)
     images = [Image.fromarray(frame) for frame in frames]
     duration = 500 if len(images) <= _LONG else 200
     path.parent.mkdir(parents=True, exist_ok=True)
     images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0)
     return path
+
+
+def _with_payments(frames: Sequence[np.ndarray], runner: IncentiveEnvRunner, played: Trajectory) -> list[np.ndarray]:
+    """Under each frame of an episode, what was offered and paid in the step before it; nothing under the first."""
+    names, agents = runner.output_names, runner.spec.possible_agents
+    paid = runner.designer.mechanism.incentives(played.designer_output, played)
+    # Who did not act has neither reward nor pay.
+    rewards = torch.where(played.active, played.rewards, torch.nan)
+    rows = zip(played.designer_output[:, 0].tolist(), rewards[:, 0].tolist(), paid[:, 0].tolist(), strict=True)
+    drawn = [with_payments(frames[0], dict.fromkeys(names), dict.fromkeys(agents), dict.fromkeys(agents))]
+    for frame, (offered, reward, pay) in zip(frames[1:], rows, strict=False):
+        earned = {agent: None if math.isnan(value) else value for agent, value in zip(agents, reward, strict=True)}
+        by_name, by_agent = dict(zip(names, offered, strict=True)), dict(zip(agents, pay, strict=True))
+        drawn.append(with_payments(frame, by_name, earned, by_agent))
+    return drawn

@@ -173,7 +173,7 @@ def test_human_rendering_prints_one_line_a_round(capsys: pytest.CaptureFixture[s
         ({"payoffs": np.full((2, 2, 2), np.nan)}, "payoffs must be 2 x 2 x 2 finite numbers"),
         ({"payoffs": "many"}, "payoffs must be 2 x 2 x 2 finite numbers or null, got 'many'"),
         ({"payoffs": [[1, 2], [3]]}, "payoffs must be 2 x 2 x 2 finite numbers"),
-        ({"render_mode": "rgb_array"}, "render_mode must be human or null, got 'rgb_array'"),
+        ({"render_mode": "ascii"}, "render_mode must be one of human, rgb_array or null, got 'ascii'"),
     ],
 )
 def test_config_errors(config: dict[str, Any], message: str) -> None:

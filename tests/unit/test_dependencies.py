@@ -38,7 +38,8 @@ ARROWS: dict[str, set[str]] = {
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
     | {"registration", "weighted_mean", "lending"},
-    "evaluation": {"algorithms", "env_runner", "lending", "modules", "metrics", "statistics", "checkpoint_files"},
+    "evaluation": {"algorithms", "env_runner", "lending", "modules", "core", "env_wrappers"}
+    | {"metrics", "statistics", "checkpoint_files"},
     "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
 }
 #: Parts that may import neither Ray nor torch, or not Ray.
