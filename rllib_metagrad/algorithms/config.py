@@ -35,6 +35,7 @@ from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.ray_compat import no_connector_states
 from rllib_metagrad.settings import AgentSettings, SettingError, Settings, nearest
 from rllib_metagrad.settings.method import MethodSettings
+from rllib_metagrad.settings.methods import Method
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
 
@@ -90,6 +91,11 @@ class IncentiveDesignConfig(AlgorithmConfig):
         for record in self.records().values():
             for key, value in record.defaults().items():
                 setattr(self, key, value)
+
+    def set_defaults(self, method: Method) -> None:
+        """What a method's defaults are, where they are not its records'."""
+        for key, value in method.defaults.items():
+            setattr(self, key, value)
 
     # -- setting ----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from rllib_metagrad.cli.errors import BadInputError, one_line
 from rllib_metagrad.cli.experiment import Experiment, ExperimentSettings
 from rllib_metagrad.cli.flags import with_flags
 from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.run_folder import problem_with_name
 from rllib_metagrad.cli.source import Source
 
 __all__ = ["load_experiments"]
@@ -57,8 +58,8 @@ def _from_yaml(path: pathlib.Path, name: str) -> list[_Entry]:
         first = next(key for key in document if key in ExperimentSettings.config_keys())
         raise source.error(first, "the experiment has no name; indent everything under NAME:")
     for key in document:
-        if not isinstance(key, str) or not key or "/" in key:
-            raise source.error(str(key), f"an experiment's name must be a word without '/', got {key!r}")
+        if trouble := problem_with_name(key):
+            raise source.error(str(key), f"an experiment's name {trouble}")
     return [(key, entry, source.under(key)) for key, entry in document.items()]
 
 

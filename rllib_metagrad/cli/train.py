@@ -70,21 +70,18 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
         raise BadInputError(f"--experiment-name: {file} holds {len(experiments)} experiments; name them in the file")
     planned = []
     for experiment in experiments:
-        config, plain = validate(experiment)
         _check_end(experiment)
-        if options.ray_address is None:
-            _check_resources(experiment, config, plain, options)
         if experiment.restore is not None:
             experiment = experiment.model_copy(update={"restore": str(find_checkpoint(experiment.restore))})
         root = run_folder.storage_root(experiment.storage_path)
         run_folder.check_writable(root)
         wanted = options.experiment_name or experiment.name
-        if options.resume:
-            name = run_folder.name_to_resume(root, wanted)
-            if "://" not in root:
-                run_folder.check_same(pathlib.Path(root) / name, experiment)
-        else:
-            name = run_folder.fresh_name(root, wanted)
+        name = run_folder.name_to_resume(root, wanted) if options.resume else run_folder.fresh_name(root, wanted)
+        config, plain = validate(experiment)
+        if options.ray_address is None:
+            _check_resources(experiment, config, plain, options)
+        if options.resume and "://" not in root:
+            run_folder.check_same(pathlib.Path(root) / name, experiment)
         planned.append((experiment, name))
     return planned
 
@@ -92,8 +89,9 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
 def _check_flags(options: TrainOptions) -> None:
     if options.resume and "restore" in options.given:
         raise BadInputError("--resume and --restore: give one; --resume continues a run, --restore starts one")
-    if options.experiment_name is not None and (not options.experiment_name or "/" in options.experiment_name):
-        raise BadInputError(f"--experiment-name: must be a word without '/', got {options.experiment_name!r}")
+    name = options.experiment_name
+    if name is not None and (trouble := run_folder.problem_with_name(name)):
+        raise BadInputError(f"--experiment-name: {trouble}")
     local = {
         "--ray-num-cpus": options.ray_num_cpus,
         "--ray-num-gpus": options.ray_num_gpus,
@@ -148,7 +146,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     from ray.tune.search import BasicVariantGenerator
     from ray.tune.tune_config import ResumeConfig
 
-    from rllib_metagrad.cli import schedulers
+    from rllib_metagrad.cli import schedulers, search_space
     from rllib_metagrad.cli.interrupt import GracefulStop
     from rllib_metagrad.cli.progress import Progress
     from rllib_metagrad.cli.summary import print_summary
@@ -168,7 +166,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
             analysis = tune.run(
                 experiment.run,
                 name=name,
-                config=copy.deepcopy(experiment.config),
+                config=search_space.resolve(copy.deepcopy(experiment.config), "config"),
                 stop=experiment.stop,
                 time_budget_s=experiment.time_budget_s,
                 num_samples=experiment.num_samples,
