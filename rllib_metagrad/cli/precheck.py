@@ -7,11 +7,15 @@ built for it. Importing torch takes a second, so that comes last. What only RLli
 from __future__ import annotations
 
 import importlib
+import math
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from rllib_metagrad.cli import metrics, rllib_keys, search_space
 from rllib_metagrad.cli.errors import one_line
@@ -20,7 +24,16 @@ from rllib_metagrad.settings import SettingError, nearest, renamed
 from rllib_metagrad.settings.methods import METHODS, Method
 from rllib_metagrad.settings.rllib import RLlibSettings
 
-__all__ = ["MISTAKES", "check_fit", "check_keys", "check_types", "method_of", "pointing_at_config", "precheck"]
+__all__ = [
+    "MISTAKES",
+    "check_fit",
+    "check_keys",
+    "check_types",
+    "method_of",
+    "pointing_at_config",
+    "precheck",
+    "try_once",
+]
 
 #: What a user's values make code raise.
 MISTAKES = (ValueError, TypeError, KeyError, AttributeError, AssertionError, ImportError, MemoryError, OverflowError)
@@ -199,10 +212,45 @@ def _environment(plain: Mapping[str, Any], settings: Any) -> Any:
         return None
     try:
         env = env_wrappers.make_vec(name, 1, centralized=settings.incentives.centralized, **keys)
-        env.reset(seed=0)
-    except (*MISTAKES, RuntimeError) as error:
+        try_once(env)
+    except Exception as error:  # a user's environment may raise anything
         raise error_of_environment(name, keys, error) from error
+    _check_memory(env, plain.get("num_envs_per_env_runner", RLlibSettings().num_envs_per_env_runner))
     return env
+
+
+def try_once(env: Any) -> None:
+    """Resets an environment, and makes a step of legal actions where it is a user's."""
+    from env_wrappers.masks import first_legal
+
+    env.reset(seed=0)
+    if env.one_by_one:
+        env.step(
+            [
+                np.stack(
+                    [
+                        first_legal(group.action_space, flags)
+                        for flags in ([None] * len(group.agents) if masks is None else masks[0])
+                    ]
+                )[None]
+                for group, masks in zip(env.groups, env.action_masks, strict=True)
+            ]
+        )
+
+
+def _check_memory(env: Any, num_envs: int) -> None:
+    """The observations of all copies must fit into this machine; what cannot would be found out in minutes."""
+    one = sum(
+        len(group.agents) * math.prod(group.observation_shape) * group.observation_dtype.itemsize
+        for group in env.groups
+    )
+    needed, there = one * num_envs / 1e9, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    if needed > there:
+        raise SettingError(
+            "config.num_envs_per_env_runner",
+            f"{num_envs} copies of {env.name} need {needed:.0f} GB for the observations of one step, and this machine "
+            f"has {there:.0f} GB; use fewer",
+        )
 
 
 def _check_name(name: str) -> None:
@@ -229,7 +277,8 @@ def error_of_environment(env: str, env_config: Mapping[str, Any], error: BaseExc
     """The key of ``env_config`` that an environment's error names, else all of it."""
     if isinstance(error, SettingError) and (key := error.key.removeprefix(f"{env}: ")) in env_config:
         return SettingError(f"config.env_config.{key}", error.message)
-    message = one_line(error)
+    told = isinstance(error, ValueError | TypeError | AssertionError | ImportError)
+    message = one_line(error) if told else f"{type(error).__name__}: {one_line(error)}"
     return SettingError("config.env_config", message if message.startswith(env) else f"{env}: {message}")
 
 

@@ -20,6 +20,7 @@ from rllib_metagrad.cli.precheck import (
     method_of,
     pointing_at_config,
     precheck,
+    try_once,
 )
 from rllib_metagrad.cli.schedulers import check_values
 from rllib_metagrad.settings import SettingError, nearest, renamed
@@ -183,8 +184,8 @@ def _check_designed(config: Any, creator: Any, name: str, experiment: Experiment
 
     try:
         env = build_env(config, 1, creator)
-        env.reset(seed=0)
-    except (*MISTAKES, RuntimeError) as error:
+        try_once(env)
+    except Exception as error:  # a user's environment may raise anything
         raise error_of_environment(name, config.env_config, error) from error
     with pointing_at_config(experiment.config, None):
         spec = EnvSpec.of(env)

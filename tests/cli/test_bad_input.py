@@ -355,6 +355,11 @@ FILES = {
         [],
         "er.yaml:5: config.env_config.n: must be a whole number >= 2 and <= 1000, got 100000",
     ),
+    "very many copies": (
+        config("{num_envs_per_env_runner: 1000000000000}"),
+        [],
+        "er.yaml:5: config.num_envs_per_env_runner: 1000000000000 copies of escape_room need 300000 GB",
+    ),
     "a name that is a folder above": (
         yaml().replace("er:", '"..":'),
         [],
