@@ -11,13 +11,14 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rllib_metagrad.cli import ray_session, run_folder
+from rllib_metagrad.cli import ray_session, resources, run_folder
 from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError, CliError, InterruptedRunError, RunFailedError, one_line
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.experiment_file import load_experiments
 from rllib_metagrad.cli.flags import experiment_from_flags
 from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.settings import SettingError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,9 +48,11 @@ def train(options: TrainOptions, file: str | None = None) -> None:
         num_gpus=options.ray_num_gpus,
         object_store_memory=options.ray_object_store_memory,
         verbose=options.verbose,
-    ):
+    ) as ray:
         failure: CliError | None = None
         for experiment, name in experiments:
+            if options.ray_address is not None:
+                _warn_of_missing_resources(experiment, ray.cluster_resources())
             try:
                 _run(experiment, name, options, console, _resume_command(file, name))
             except RunFailedError as error:
@@ -78,8 +81,11 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
         wanted = options.experiment_name or experiment.name
         name = run_folder.name_to_resume(root, wanted) if options.resume else run_folder.fresh_name(root, wanted)
         config, plain = validate(experiment)
+        needs = resources.needs_of(config, plain)
         if options.ray_address is None:
-            _check_resources(experiment, config, plain, options)
+            with experiment.source.pointing():
+                resources.check(needs, resources.local(options.ray_num_cpus, options.ray_num_gpus))
+        experiment = experiment.model_copy(update={"needs": tuple(needs)})
         if options.resume and "://" not in root:
             run_folder.check_same(pathlib.Path(root) / name, experiment)
         planned.append((experiment, name))
@@ -117,17 +123,13 @@ def _check_end(experiment: Experiment) -> None:
     )
 
 
-def _check_resources(experiment: Experiment, config: Any, plain: dict[str, Any], options: TrainOptions) -> None:
-    """One trial must fit into the local Ray, or Tune would wait forever."""
-    request = config.algo_class.default_resource_request(plain).required_resources
-    cpus = options.ray_num_cpus or os.cpu_count() or 1
-    needed = request.get("CPU", 0)
-    if needed > cpus:
-        raise experiment.source.error(
-            "config.num_env_runners",
-            f"a trial needs {needed:g} CPUs ({config.num_env_runners} env runners), Ray has {cpus} here; "
-            f"use fewer env runners, or share the CPUs with --ray-num-cpus {needed:g}",
-        )
+def _warn_of_missing_resources(experiment: Experiment, there: dict[str, float]) -> None:
+    """A cluster may grow, so a trial that does not fit into it today is no error."""
+    try:
+        resources.check(list(experiment.needs), there, cluster=True)
+    except SettingError as error:
+        place = experiment.source.at(error.key)
+        print(f"rllib: warning: {place}: {error.message}; until then the run waits", file=sys.stderr)
 
 
 def _resume_command(file: str | None, name: str) -> str:

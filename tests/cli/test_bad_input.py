@@ -375,10 +375,45 @@ FILES = {
         [],
         "er.yaml:1: not valid YAML: more than 50 levels",
     ),
+    "too many runners for evaluation": (
+        config("{evaluation_interval: 1, evaluation_num_env_runners: 9}"),
+        ["--ray-num-cpus", "4"],
+        "er.yaml:5: config.evaluation_num_env_runners: a trial needs 10 CPUs (1 for main process, 9 for 9 evaluation",
+    ),
+    "too many learners": (
+        config("{num_learners: 8}"),
+        ["--ray-num-cpus", "4"],
+        "er.yaml:5: config.num_learners: a trial needs 9 CPUs (1 for main process, 8 for 8 learners), Ray has 4 here",
+    ),
+    "too many CPUs for each": (
+        config("{num_env_runners: 1, num_cpus_per_env_runner: 90}"),
+        ["--ray-num-cpus", "4"],
+        "er.yaml:5: config.num_cpus_per_env_runner: a trial needs 91 CPUs",
+    ),
+    "a GPU that is not there": (
+        config("{num_gpus_per_learner: 1}"),
+        ["--ray-num-gpus", "0"],
+        "er.yaml:5: config.num_gpus_per_learner: a trial needs 1 GPU (1 for main process), Ray has 0 here; set it to 0",
+    ),
+    "GPUs that are not there": (
+        config("{num_learners: 2, num_gpus_per_learner: 1}"),
+        ["--ray-num-gpus", "1"],
+        "er.yaml:5: config.num_gpus_per_learner: a trial needs 2 GPUs (2 for 2 learners), Ray has 1 here",
+    ),
+    "a GPU for runners": (
+        config("{num_env_runners: 2, num_gpus_per_env_runner: 0.5}"),
+        ["--ray-num-gpus", "0", "--ray-num-cpus", "4"],
+        "er.yaml:5: config.num_gpus_per_env_runner: a trial needs 1 GPU",
+    ),
+    "a custom resource": (
+        config("{num_env_runners: 1, custom_resources_per_env_runner: {simulator: 1}}"),
+        ["--ray-num-cpus", "4"],
+        "er.yaml:5: config.custom_resources_per_env_runner: a trial needs 1 of 'simulator' (1 for 1 env",
+    ),
     "too many runners": (
         config("{num_env_runners: 500}"),
         ["--ray-num-cpus", "2"],
-        "config.num_env_runners: a trial needs 501 CPUs (500 env runners), Ray has 2 here",
+        "config.num_env_runners: a trial needs 501 CPUs (1 for main process, 500 for 500 env runners), Ray has 2 here",
     ),
 }
 
@@ -480,7 +515,7 @@ for name, (text, arguments, _) in json.load(sys.stdin).items():
 print(json.dumps(found))
 """
 # Only Tune knows what a scheduler's values must be, and Ray what a trial needs.
-_WITH_RAY = {"scheduler refuses a value", "too many runners"}
+_WITH_RAY = {"scheduler refuses a value", *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom", name))}
 
 
 def test_each_is_refused_before_ray_is_imported_and_within_a_second(tmp_path):
