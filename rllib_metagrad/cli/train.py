@@ -18,6 +18,7 @@ from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.experiment_file import load_experiments
 from rllib_metagrad.cli.flags import experiment_from_flags
 from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.python_file import copy_into
 from rllib_metagrad.settings import SettingError
 
 if TYPE_CHECKING:
@@ -158,6 +159,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     if "://" not in root:
         folder = pathlib.Path(root) / name
         run_folder.write_spec(folder, experiment)
+        copy_into(folder, experiment.source.name)
     progress = Progress(console, experiment.stop)
     stopper = GracefulStop(progress.tell)
     resumed = " (resumed)" if options.resume else ""
