@@ -33,7 +33,8 @@ class EscapeRoomConfig(EnvConfig):
 
     NAME = "escape_room"
 
-    n: int = setting(5, "number of agents", ge=2)
+    # Observations take n * 3n numbers of each copy: 12 MB for 1000 agents.
+    n: int = setting(5, "number of agents", ge=2, le=1000)
     m: int = setting(2, "how many must pull the lever, at most n - 1", ge=1)
     max_steps: int = setting(5, "steps after which an episode is cut", ge=1)
     render_mode: RenderMode | None = setting(None, "`human` (a line of text a step) or `rgb_array`")

@@ -13,6 +13,7 @@ from rllib_metagrad.settings import (
     IncentiveSettings,
     StochasticDesignerSettings,
 )
+from rllib_metagrad.settings.methods import METHODS
 
 
 class DualRLConfig(IncentiveDesignConfig):
@@ -64,7 +65,7 @@ class CentralizedConfig(FixedIncentiveConfig):
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or Centralized)
-        self.centralized = True
+        self.set_defaults(METHODS["Centralized"])
 
 
 class Centralized(IncentiveDesign):

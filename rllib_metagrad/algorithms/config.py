@@ -36,6 +36,7 @@ from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
 from rllib_metagrad.settings import AgentSettings, IncentiveFunctionSettings, SettingError, Settings, nearest
 from rllib_metagrad.settings.idle import check_idle
 from rllib_metagrad.settings.method import MethodSettings
+from rllib_metagrad.settings.methods import Method
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
 from rllib_metagrad.settings.rllib_keys import WRITTEN, check_name, check_values
@@ -76,6 +77,11 @@ class IncentiveDesignConfig(CompatConfig):
         for record in self.records().values():
             for key, value in record.defaults().items():
                 setattr(self, key, value)
+
+    def set_defaults(self, method: Method) -> None:
+        """What a method's defaults are, where they are not its records'."""
+        for key, value in method.defaults.items():
+            setattr(self, key, value)
 
     # -- setting ----------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.learners.designers import AMDLearner, MetaGradLearner
 from rllib_metagrad.settings import IncentiveFunctionSettings, LookingThroughSettings, MetaGradSettings
+from rllib_metagrad.settings.methods import METHODS
 
 
 class MetaGradConfig(IncentiveDesignConfig):
@@ -58,7 +59,7 @@ class AMDConfig(IncentiveDesignConfig):
 
     def __init__(self, algo_class: type | None = None) -> None:
         super().__init__(algo_class=algo_class or AMD)
-        self.designer_cost_coeff = 4.24e-4
+        self.set_defaults(METHODS["AMD"])
 
     def get_default_learner_class(self) -> type:
         """The learner of adaptive mechanism design."""

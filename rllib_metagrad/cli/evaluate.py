@@ -12,6 +12,7 @@ from rich.table import Table
 from rllib_metagrad.cli import ray_session
 from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError, RunFailedError, one_line
+from rllib_metagrad.cli.python_file import import_file, kept_with
 from rllib_metagrad.cli.yaml_loader import load_mapping
 
 __all__ = ["evaluate"]
@@ -28,6 +29,7 @@ def evaluate(
     seed: int = 0,
     greedy: bool = False,
     env_config: str | None = None,
+    file: str | None = None,
     verbose: int = 0,
 ) -> None:
     """Evaluate, print a table, and as the last line one JSON object.
@@ -39,6 +41,7 @@ def evaluate(
     """
     ray_session.quiet(verbose)
     folder = find_checkpoint(checkpoint)
+    _import_definitions(folder, file)
     changes = load_mapping(env_config, "--env-config") if env_config else {}
     for flag, path, suffixes in (("--render", render, (".gif",)), ("--out", out, (".json",))):
         if path is None:
@@ -61,6 +64,16 @@ def evaluate(
     print(text)
     if "render_error" in result:
         raise RunFailedError(f"--render {render}: no picture, but all else is above: {result['render_error']}")
+
+
+def _import_definitions(folder: pathlib.Path, file: str | None) -> None:
+    """What the run's Python file registers and defines, from `--file` or the copy in its folder."""
+    if file is not None and not pathlib.Path(file).is_file():
+        raise BadInputError(f"--file {file}: no such file")
+    if file is not None:
+        import_file(file)
+    elif (kept := kept_with(folder)) is not None:
+        import_file(kept, advice="; if it needs files beside it, name the original: --file FILE.py")
 
 
 def _evaluate(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import field_validator
 
 from rllib_metagrad.cli import metrics, search_space
+from rllib_metagrad.cli.resources import Need
 from rllib_metagrad.cli.schedulers import parse_scheduler
 from rllib_metagrad.cli.source import Source, merge
 from rllib_metagrad.settings import SettingError, Settings, nearest, setting
@@ -105,6 +106,7 @@ class Experiment(ExperimentSettings):
 
     name: str = setting("", "Of the run folder.")
     source: Source = setting(Source(""), "Where its parts were written.")
+    needs: tuple[Need, ...] = setting((), "What a trial needs of Ray; known once it has been checked.")
 
     @property
     def run_name(self) -> str:

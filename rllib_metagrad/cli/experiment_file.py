@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-import runpy
 from typing import Any
 
 from rllib_metagrad.cli import yaml_loader
@@ -11,6 +10,8 @@ from rllib_metagrad.cli.errors import BadInputError, one_line
 from rllib_metagrad.cli.experiment import Experiment, ExperimentSettings
 from rllib_metagrad.cli.flags import with_flags
 from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.python_file import import_file
+from rllib_metagrad.cli.run_folder import problem_with_name
 from rllib_metagrad.cli.source import Source
 
 __all__ = ["load_experiments"]
@@ -57,18 +58,15 @@ def _from_yaml(path: pathlib.Path, name: str) -> list[_Entry]:
         first = next(key for key in document if key in ExperimentSettings.config_keys())
         raise source.error(first, "the experiment has no name; indent everything under NAME:")
     for key in document:
-        if not isinstance(key, str) or not key or "/" in key:
-            raise source.error(str(key), f"an experiment's name must be a word without '/', got {key!r}")
+        if trouble := problem_with_name(key):
+            raise source.error(str(key), f"an experiment's name {trouble}")
     return [(key, entry, source.under(key)) for key, entry in document.items()]
 
 
 def _from_python(path: pathlib.Path, name: str) -> _Entry:
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-    try:
-        variables: dict[str, Any] = runpy.run_path(str(path), run_name="__rllib_experiment__")
-    except Exception as error:  # whatever the user's code raises is the user's to read
-        raise BadInputError(f"{name}: {type(error).__name__}: {one_line(error)}") from error
+    variables = vars(import_file(name))
     config = variables.get("config")
     if not isinstance(config, AlgorithmConfig):
         raise BadInputError(

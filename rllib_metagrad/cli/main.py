@@ -119,12 +119,26 @@ def evaluate(
         str | None,
         typer.Option("--env-config", help="JSON object: what differs from the environment of training."),
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option("--file", help="The .py file of training. Default: the copy in the run folder, if any."),
+    ] = None,
     verbose: Annotated[int, typer.Option("-v", count=True, help="Tracebacks and Ray's messages.")] = 0,
 ) -> None:
     """Run a trained algorithm without exploration; the last line printed is one JSON object."""
     from rllib_metagrad.cli.evaluate import evaluate as run
 
-    run(checkpoint, episodes, render=render, out=out, seed=seed, greedy=greedy, env_config=env_config, verbose=verbose)
+    run(
+        checkpoint,
+        episodes,
+        render=render,
+        out=out,
+        seed=seed,
+        greedy=greedy,
+        env_config=env_config,
+        file=file,
+        verbose=verbose,
+    )
 
 
 @app.command()

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 from rllib_metagrad import metrics
-from rllib_metagrad.settings import nearest
+from rllib_metagrad.settings import SettingError, nearest
+
+if TYPE_CHECKING:
+    from rllib_metagrad.cli.experiment import Experiment
+
+__all__ = ["check", "problem_with"]
 
 _GROUPS = ("env_runners", "evaluation", "learners", "timers", "fault_tolerance", "perf", "custom")
 _RUNNER_METRICS = (
@@ -54,3 +62,68 @@ def problem_with(name: str) -> str | None:
     if name in last:
         return f"unknown metric {name!r}; did you mean {last[name]!r}?"
     return f"unknown metric {name!r}{nearest(name, _KNOWN)}"
+
+
+# -- of our own algorithms, whose metrics are all known ---------------------------------------------------------
+
+# Names between < and > in metrics, and what has them.
+_AGENT, _TYPE = "<agent>", "<action type>"
+
+
+def check(experiment: Experiment, env: Any) -> None:
+    """Every metric that ends a run or judges it must appear in results, or the run would never end.
+
+    A callback may add metrics of its own, so with one nothing is checked inside of groups.
+
+    Args:
+        experiment: of one of our methods.
+        env: its environment, a batch of one copy; None where it is not known.
+
+    Raises:
+        SettingError: with the key.
+    """
+    config = experiment.config
+    if any(key.startswith("callbacks") and config[key] for key in config):
+        return
+    for key, name in _used(experiment):
+        if trouble := _trouble(name, config, env):
+            raise SettingError(key, trouble)
+
+
+def _used(experiment: Experiment) -> Iterator[tuple[str, str]]:
+    """Keys of an experiment that name a metric, with the name."""
+    yield from ((f"stop.{name}", name) for name in experiment.stop)
+    scheduler: dict[Any, Any] = experiment.scheduler or {}  # type: ignore[assignment]
+    yield from ((f"scheduler.{key}", str(scheduler[key])) for key in ("metric", "time_attr") if key in scheduler)
+    if name := experiment.checkpoint_config.checkpoint_score_attribute:
+        yield "checkpoint_config.checkpoint_score_attribute", name
+
+
+def _trouble(name: str, config: dict[Any, Any], env: Any) -> str | None:
+    metric = metrics.find(name)
+    if metric is None:
+        known = [one.path for one in metrics.ALL if "<" not in one]
+        known += [metrics.EVALUATION + one for one in metrics.ALL if one.under == metrics.TRAINING and "<" not in one]
+        return f"unknown metric {name!r}{nearest(name, known)}"
+    if name.startswith("evaluation/") and not config.get("evaluation_interval"):
+        return f"{name!r} never appears: nothing is evaluated; set config.evaluation_interval, such as 10"
+    if env is None:
+        return None
+    if metric.path.startswith(metrics.EPISODE.path.partition("<")[0]) and not _measures_episodes(env):
+        return f"{name!r} never appears: {env.name} measures nothing of its episodes (it has no episode_metrics)"
+    given = name.removeprefix("evaluation/" if name.startswith(metrics.EVALUATION) else "").split("/")
+    for part, pattern in zip(given, metric.path.split("/"), strict=True):
+        names = {_AGENT: env.possible_agents, _TYPE: env.action_type_names}.get(pattern)
+        if names is not None and part not in names:
+            return f"{name!r} never appears: {env.name} has no {pattern.strip('<>')} {part!r}{nearest(part, names)}"
+    return None
+
+
+def _measures_episodes(env: Any) -> bool:
+    """Whether an environment has `episode_metrics` of its own; one that is stepped by a loop is asked itself."""
+    from env_wrappers import IncentiveEnv, VectorIncentiveEnv
+
+    env = getattr(env, "inner", env)
+    one = env.envs[0] if hasattr(env, "envs") else env
+    own = getattr(type(getattr(one, "unwrapped", one)), "episode_metrics", None)
+    return own not in (None, IncentiveEnv.episode_metrics, VectorIncentiveEnv.episode_metrics)

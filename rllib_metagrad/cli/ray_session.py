@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +32,8 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 
+_PATIENCE = 20.0  # seconds for a cluster to answer
+
 
 def quiet(verbose: int) -> None:
     """Call before Ray is imported. With `verbose` >= 1 warnings and Ray's log stay."""
@@ -41,6 +46,39 @@ def quiet(verbose: int) -> None:
     # Not by the level of Ray's loggers: importing ray.rllib and ray.init() set those again. Errors too: Tune
     # logs a failed trial's traceback, and its last line is printed at the end.
     logging.disable(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _answer_within(seconds: float, address: str | None) -> Iterator[None]:
+    """Ends the process with one line if a cluster does not answer; Ray itself tries for minutes, and cannot be stopped.
+
+    Raises:
+        ConnectionError: nobody listens at the address.
+    """
+    if address is None:
+        yield
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=seconds).close()
+    timer = threading.Timer(seconds, _give_up, (address, seconds))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_up(address: str, seconds: float) -> None:
+    sys.stderr.write(f"rllib: error: {_cannot_reach(address)}: no Ray cluster answers there within {seconds:g} s\n")
+    sys.stderr.flush()
+    os._exit(RunFailedError.exit_code)
+
+
+def _cannot_reach(address: str | None) -> str:
+    given = "--ray-address" if os.environ.get("RAY_ADDRESS") != address else "RAY_ADDRESS"
+    return f"cannot start or reach {f'{given} {address}' if address else 'a local Ray'}"
 
 
 @contextlib.contextmanager
@@ -73,10 +111,10 @@ def session(
             "object_store_memory": object_store_memory,
         }
     try:
-        ray.init(**arguments)
+        with _answer_within(_PATIENCE, address):
+            ray.init(**arguments)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        target = f"--ray-address {address}" if address else "a local Ray"
-        raise RunFailedError(f"cannot start or reach {target}: {one_line(error)}") from error
+        raise RunFailedError(f"{_cannot_reach(address)}: {one_line(error)}") from error
     try:
         yield ray
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.experiment import Experiment
+from rllib_metagrad.cli.search_space import Space
 from rllib_metagrad.settings.base import plain
 
 __all__ = [
@@ -20,12 +21,23 @@ __all__ = [
     "fresh_name",
     "has_run",
     "name_to_resume",
+    "problem_with_name",
     "storage_root",
     "write_spec",
 ]
 
 SPEC_FILE = "rllib_train.json"
+_LONGEST_NAME = 200  # of the 255 that file systems take: Tune adds to it
 _STATE = "experiment_state-*.json"
+
+
+def problem_with_name(name: object) -> str | None:
+    """Why a run cannot have this name, which is that of its folder; None where it can."""
+    if not isinstance(name, str) or not name or "/" in name:
+        return f"must be a word without '/', got {name!r}"
+    if name in (".", "..") or not name.isprintable() or len(name.encode()) > _LONGEST_NAME:
+        return f"must be the name of a folder, at most {_LONGEST_NAME} bytes, got {name[:40]!r}"
+    return None
 
 
 def storage_root(storage_path: str) -> str:
@@ -111,6 +123,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
+    if isinstance(value, Space):
+        value = value.domain()
     if isinstance(value, Domain):
         return f"{type(value).__name__} {value.domain_str}"
     return getattr(value, "__qualname__", None) or type(value).__name__

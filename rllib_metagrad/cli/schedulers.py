@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from rllib_metagrad.cli import metrics, search_space
 from rllib_metagrad.cli.errors import one_line
+from rllib_metagrad.cli.rllib_keys import SCHEDULER_SETTINGS
 from rllib_metagrad.settings import SettingError, nearest
 
-__all__ = ["SCHEDULERS", "create", "parse_scheduler"]
+__all__ = ["SCHEDULERS", "check_values", "create", "parse_scheduler"]
 
 # Our name -> the one of ray.tune.schedulers.create_scheduler. Left out: those that need a search algorithm,
 # a Python object as an argument, or further packages.
@@ -43,12 +43,10 @@ def parse_scheduler(scheduler: Any) -> dict[Any, Any] | None:
 
 
 def _check(parsed: dict[Any, Any]) -> None:
-    from ray.tune.schedulers import SCHEDULER_IMPORT
-
     kind = parsed["type"]
     if kind not in SCHEDULERS:
         raise SettingError("scheduler", f"unknown scheduler {kind!r}{nearest(kind, SCHEDULERS)}")
-    known = {"type", *inspect.signature(SCHEDULER_IMPORT[SCHEDULERS[kind]]).parameters}
+    known = {"type", *SCHEDULER_SETTINGS[SCHEDULERS[kind]]}
     for key in parsed:
         if key not in known:
             hint = nearest(key, known - {"type"}, list_at_most=99)
@@ -65,10 +63,20 @@ def _check(parsed: dict[Any, Any]) -> None:
             raise SettingError(f"scheduler.{key}", trouble)
     if kind == "pbt" and not isinstance(parsed.get("hyperparam_mutations"), dict):
         raise SettingError("scheduler", "pbt needs hyperparam_mutations: {KEY: {tune: loguniform, args: [..]}}")
+
+
+def check_values(parsed: Any) -> None:
+    """Builds the scheduler, which needs Ray, to see whether it takes all values.
+
+    Raises:
+        SettingError: it does not.
+    """
+    if parsed is None:
+        return
     try:
         create(parsed)
     except (AssertionError, TypeError, ValueError) as error:
-        raise SettingError("scheduler", f"{kind}: {one_line(error)}") from error
+        raise SettingError("scheduler", f"{parsed['type']}: {one_line(error)}") from error
 
 
 def create(parsed: Any) -> Any:
@@ -77,5 +85,5 @@ def create(parsed: Any) -> Any:
         return None
     from ray.tune.schedulers import create_scheduler
 
-    settings = {key: value for key, value in parsed.items() if key != "type"}
+    settings = search_space.resolve({key: value for key, value in parsed.items() if key != "type"}, "scheduler")
     return create_scheduler(SCHEDULERS[parsed["type"]], **settings)

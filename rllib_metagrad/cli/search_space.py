@@ -4,33 +4,69 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from rllib_metagrad.settings import SettingError, nearest
 
-__all__ = ["SAMPLERS", "find", "parse", "variants"]
+__all__ = ["SAMPLERS", "Path", "Space", "find", "parse", "resolve", "variants"]
 
 Path = tuple[str | int, ...]
 
-SAMPLERS = (
-    "choice",
-    "lograndint",
-    "loguniform",
-    "qlograndint",
-    "qloguniform",
-    "qrandint",
-    "qrandn",
-    "quniform",
-    "randint",
-    "randn",
-    "uniform",
-)
+#: Tune's samplers with their signatures, so that a mistake is told before Ray is imported; a test compares.
+SAMPLERS: dict[str, Callable[..., Any]] = {
+    "choice": lambda categories: None,
+    "lograndint": lambda lower, upper, base=10: None,
+    "loguniform": lambda lower, upper, base=10: None,
+    "qlograndint": lambda lower, upper, q, base=10: None,
+    "qloguniform": lambda lower, upper, q, base=10: None,
+    "qrandint": lambda lower, upper, q=1: None,
+    "qrandn": lambda mean, sd, q: None,
+    "quniform": lambda lower, upper, q: None,
+    "randint": lambda lower, upper: None,
+    "randn": lambda mean=0.0, sd=1.0: None,
+    "uniform": lambda lower, upper: None,
+}
 _SPACE_KEYS = {"tune", "args", "kwargs"}
 
 
+@dataclass(frozen=True)
+class Space:
+    """A range or choice that Tune draws from.
+
+    Attributes:
+        sampler: one of :data:`SAMPLERS`.
+        arguments: of it, by name.
+    """
+
+    sampler: str
+    arguments: dict[str, Any]
+
+    def domain(self) -> Any:
+        """Tune's object for it.
+
+        Raises:
+            ValueError: arguments that Tune refuses.
+        """
+        from ray import tune
+
+        return getattr(tune, self.sampler)(**self.arguments)
+
+    def candidates(self) -> list[Any]:
+        """Values that stand for it in validation: all of a choice, the ends of a range."""
+        if self.sampler == "choice":
+            return list(self.arguments["categories"])
+        if "lower" not in self.arguments:
+            return [self.domain().sample()]
+        lower, upper = self.arguments["lower"], self.arguments["upper"]
+        # Tune leaves the upper end of whole numbers out, unless they are rounded to multiples.
+        return [lower, upper - 1 if self.sampler in ("randint", "lograndint") else upper]
+
+
 def parse(value: Any, key: str = "") -> Any:
-    """`value` with every search space replaced by Tune's object for it, at any depth.
+    """`value` with a :class:`Space` for every range and choice, at any depth; grids stay as they are.
 
     Raises:
         SettingError: an unknown sampler, wrong arguments, an empty grid, or keys beside a search space.
@@ -40,9 +76,28 @@ def parse(value: Any, key: str = "") -> Any:
             return _grid(value, key)
         if "tune" in value:
             return _sampler(value, key)
-        return {name: parse(item, f"{key}.{name}") for name, item in value.items()}
+    return _inside(parse, value, key)
+
+
+def resolve(value: Any, key: str = "") -> Any:
+    """`value` with Tune's object for every :class:`Space`; imports Ray where there is one.
+
+    Raises:
+        SettingError: arguments that Tune refuses.
+    """
+    if isinstance(value, Space):
+        try:
+            return value.domain()
+        except (ValueError, TypeError) as error:
+            raise SettingError(key, f"{value.sampler}: {error}") from error
+    return _inside(resolve, value, key)
+
+
+def _inside(function: Callable[[Any, str], Any], value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {name: function(item, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, list):
-        return [parse(item, f"{key}.{i}") for i, item in enumerate(value)]
+        return [function(item, f"{key}.{i}") for i, item in enumerate(value)]
     return value
 
 
@@ -56,19 +111,16 @@ def _grid(value: dict[str, Any], key: str) -> dict[str, Any]:
     return {"grid_search": values}
 
 
-def _sampler(value: dict[str, Any], key: str) -> Any:
-    from ray import tune
-
+def _sampler(value: dict[str, Any], key: str) -> Space:
     extra = sorted(set(value) - _SPACE_KEYS)
     if extra:
         raise SettingError(f"{key}.{extra[0]}", f"not a part of a search space{nearest(extra[0], _SPACE_KEYS)}")
     name, args, kwargs = value["tune"], value.get("args", []), value.get("kwargs", {})
-    if name not in SAMPLERS:
+    if not isinstance(name, str) or name not in SAMPLERS:
         raise SettingError(key, f"unknown search space {name!r}{nearest(name, SAMPLERS)}")
     if not isinstance(args, list) or not isinstance(kwargs, dict):
         raise SettingError(key, f"{name}: args must be a list (and kwargs a mapping)")
-    sampler = getattr(tune, name)
-    signature = inspect.signature(sampler)
+    signature = inspect.signature(SAMPLERS[name])
     try:
         bound = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
@@ -80,24 +132,28 @@ def _sampler(value: dict[str, Any], key: str) -> Any:
         raise SettingError(key, f"{name}: lower must be below upper, got {bound['lower']} and {bound['upper']}")
     if "categories" in bound and not (isinstance(bound["categories"], list) and bound["categories"]):
         raise SettingError(key, "choice: args must be [[value, value, ...]]")
-    try:
-        return sampler(*args, **kwargs)
-    except (ValueError, TypeError) as error:
-        raise SettingError(key, f"{name}: {error}") from error
+    if "log" in name and not bound["lower"] > 0:
+        raise SettingError(key, f"{name}: lower must be above 0, got {bound['lower']}")
+    return Space(name, dict(bound))
 
 
 def _is_space(value: Any) -> bool:
-    from ray.tune.search.sample import Domain
+    if "ray" in sys.modules:  # Python files hold Tune's own objects
+        from ray.tune.search.sample import Domain
 
-    return isinstance(value, Domain) or (isinstance(value, dict) and set(value) == {"grid_search"})
+        if isinstance(value, Domain):
+            return True
+    return isinstance(value, Space) or (isinstance(value, dict) and set(value) == {"grid_search"})
 
 
 def _candidates(space: Any) -> list[Any]:
     """Values of a search space that stand for it in validation: all of a finite one, the ends of a range."""
-    from ray.tune.search.sample import Categorical, Float, Integer
-
     if isinstance(space, dict):
         return list(space["grid_search"])
+    if isinstance(space, Space):
+        return space.candidates()
+    from ray.tune.search.sample import Categorical, Float, Integer
+
     if isinstance(space, Categorical):
         return list(space.categories)
     if isinstance(space, Integer):

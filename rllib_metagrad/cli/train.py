@@ -11,13 +11,15 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rllib_metagrad.cli import ray_session, run_folder
+from rllib_metagrad.cli import ray_session, resources, run_folder
 from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError, CliError, InterruptedRunError, RunFailedError, one_line
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.experiment_file import load_experiments
 from rllib_metagrad.cli.flags import experiment_from_flags
 from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.python_file import copy_into
+from rllib_metagrad.settings import SettingError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,9 +49,11 @@ def train(options: TrainOptions, file: str | None = None) -> None:
         num_gpus=options.ray_num_gpus,
         object_store_memory=options.ray_object_store_memory,
         verbose=options.verbose,
-    ):
+    ) as ray:
         failure: CliError | None = None
         for experiment, name in experiments:
+            if options.ray_address is not None:
+                _warn_of_missing_resources(experiment, ray.cluster_resources())
             try:
                 _run(experiment, name, options, console, _resume_command(file, name))
             except RunFailedError as error:
@@ -70,21 +74,21 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
         raise BadInputError(f"--experiment-name: {file} holds {len(experiments)} experiments; name them in the file")
     planned = []
     for experiment in experiments:
-        config, plain = validate(experiment)
         _check_end(experiment)
-        if options.ray_address is None:
-            _check_resources(experiment, config, plain, options)
         if experiment.restore is not None:
             experiment = experiment.model_copy(update={"restore": str(find_checkpoint(experiment.restore))})
         root = run_folder.storage_root(experiment.storage_path)
         run_folder.check_writable(root)
         wanted = options.experiment_name or experiment.name
-        if options.resume:
-            name = run_folder.name_to_resume(root, wanted)
-            if "://" not in root:
-                run_folder.check_same(pathlib.Path(root) / name, experiment)
-        else:
-            name = run_folder.fresh_name(root, wanted)
+        name = run_folder.name_to_resume(root, wanted) if options.resume else run_folder.fresh_name(root, wanted)
+        config, plain = validate(experiment)
+        needs = resources.needs_of(config, plain)
+        if options.ray_address is None:
+            with experiment.source.pointing():
+                resources.check(needs, resources.local(options.ray_num_cpus, options.ray_num_gpus))
+        experiment = experiment.model_copy(update={"needs": tuple(needs)})
+        if options.resume and "://" not in root:
+            run_folder.check_same(pathlib.Path(root) / name, experiment)
         planned.append((experiment, name))
     return planned
 
@@ -92,8 +96,9 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
 def _check_flags(options: TrainOptions) -> None:
     if options.resume and "restore" in options.given:
         raise BadInputError("--resume and --restore: give one; --resume continues a run, --restore starts one")
-    if options.experiment_name is not None and (not options.experiment_name or "/" in options.experiment_name):
-        raise BadInputError(f"--experiment-name: must be a word without '/', got {options.experiment_name!r}")
+    name = options.experiment_name
+    if name is not None and (trouble := run_folder.problem_with_name(name)):
+        raise BadInputError(f"--experiment-name: {trouble}")
     local = {
         "--ray-num-cpus": options.ray_num_cpus,
         "--ray-num-gpus": options.ray_num_gpus,
@@ -119,17 +124,13 @@ def _check_end(experiment: Experiment) -> None:
     )
 
 
-def _check_resources(experiment: Experiment, config: Any, plain: dict[str, Any], options: TrainOptions) -> None:
-    """One trial must fit into the local Ray, or Tune would wait forever."""
-    request = config.algo_class.default_resource_request(plain).required_resources
-    cpus = options.ray_num_cpus or os.cpu_count() or 1
-    needed = request.get("CPU", 0)
-    if needed > cpus:
-        raise experiment.source.error(
-            "config.num_env_runners",
-            f"a trial needs {needed:g} CPUs ({config.num_env_runners} env runners), Ray has {cpus} here; "
-            f"use fewer env runners, or share the CPUs with --ray-num-cpus {needed:g}",
-        )
+def _warn_of_missing_resources(experiment: Experiment, there: dict[str, float]) -> None:
+    """A cluster may grow, so a trial that does not fit into it today is no error."""
+    try:
+        resources.check(list(experiment.needs), there, cluster=True)
+    except SettingError as error:
+        place = experiment.source.at(error.key)
+        print(f"rllib: warning: {place}: {error.message}; until then the run waits", file=sys.stderr)
 
 
 def _resume_command(file: str | None, name: str) -> str:
@@ -148,7 +149,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     from ray.tune.search import BasicVariantGenerator
     from ray.tune.tune_config import ResumeConfig
 
-    from rllib_metagrad.cli import schedulers
+    from rllib_metagrad.cli import schedulers, search_space
     from rllib_metagrad.cli.interrupt import GracefulStop
     from rllib_metagrad.cli.progress import Progress
     from rllib_metagrad.cli.progress_csv import ProgressCSV
@@ -159,6 +160,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     if "://" not in root:
         folder = pathlib.Path(root) / name
         run_folder.write_spec(folder, experiment)
+        copy_into(folder, experiment.source.name)
     progress = Progress(console, experiment.stop)
     stopper = GracefulStop(progress.tell)
     resumed = " (resumed)" if options.resume else ""
@@ -169,7 +171,7 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
             analysis = tune.run(
                 experiment.run,
                 name=name,
-                config=copy.deepcopy(experiment.config),
+                config=search_space.resolve(copy.deepcopy(experiment.config), "config"),
                 stop=experiment.stop,
                 time_budget_s=experiment.time_budget_s,
                 num_samples=experiment.num_samples,

@@ -1,7 +1,11 @@
 """Wrong YAML files and command lines: each gets one line on stderr that says what, where and what to do."""
 
 import contextlib
+import json
 import re
+import resource
+import subprocess
+import sys
 from importlib import util
 
 import pytest
@@ -238,10 +242,211 @@ FILES = {
         ["--config", '{"agent_lrr": 1}'],
         "--config: agent_lrr: not a setting of MetaGrad; did you mean 'agent_lr'?",
     ),
+    "mechanism unknown": (config("{mechanism: taxx}"), [], "er.yaml:5: config.mechanism: unknown mechanism 'taxx'"),
+    "mechanism of another environment": (
+        config("{mechanism: bracketed_tax}"),
+        [],
+        "er.yaml:5: config.mechanism: mechanism 'bracketed_tax' does not fit escape_room, which has no bracket_cutoffs",
+    ),
+    "mechanism of another environment in a grid": (
+        config("{mechanism: {grid_search: [action_incentives, house_subsidy]}}"),
+        [],
+        "er.yaml:5: config.mechanism: mechanism 'house_subsidy' does not fit escape_room",
+    ),
+    "misspelt setting of a mechanism": (
+        config("{mechanism_config: {scal: 2}}"),
+        [],
+        "er.yaml:5: config.mechanism_config.scal: is no setting of action_incentives; did you mean 'scale'?",
+    ),
+    "incentives that do not fit": (
+        yaml(run="FixedIncentive", config="{fixed_incentives: [1, 2]}"),
+        [],
+        "er.yaml:5: config.fixed_incentives: has 2 values, but the mechanism takes 3",
+    ),
+    "convolutions without a picture": (
+        config("{agent_network: {conv_filters: [[6, 3, 1]]}}"),
+        [],
+        "er.yaml:5: config.agent_network.conv_filters: ",
+    ),
+    "picture of the designer": (
+        config("{designer_network: {conv_filters: [[6, 3, 1]]}}"),
+        [],
+        "er.yaml:5: config.designer_network.conv_filters: ",
+    ),
+    "metric that is none": (
+        yaml(stop="{env_runners/designer_returnn: 3}"),
+        [],
+        "er.yaml:4: stop.env_runners/designer_returnn: unknown metric 'env_runners/designer_returnn'; "
+        "did you mean 'env_runners/designer_return_mean'?",
+    ),
+    "metric of learners that is none": (
+        yaml(stop="{learners/designer/lose: 3}"),
+        [],
+        "unknown metric 'learners/designer/lose'; did you mean 'learners/designer/loss'?",
+    ),
+    "metric of evaluation, of which there is none": (
+        yaml(stop="{evaluation/env_runners/designer_return_mean: 3}"),
+        [],
+        "never appears: nothing is evaluated; set config.evaluation_interval, such as 10",
+    ),
+    "metric of an agent that is none": (
+        yaml(stop="{env_runners/agent_returns_mean/agent_9: 3}"),
+        [],
+        "never appears: escape_room has no agent 'agent_9'; did you mean 'agent_4'?",
+    ),
+    "metric of an action that is none": (
+        yaml(stop="{env_runners: {action_share: {levre: 0.5}}}"),
+        [],
+        "never appears: escape_room has no action type 'levre'; did you mean 'lever'?",
+    ),
+    "metric that the environment does not measure": (
+        yaml(stop="{env_runners/episode/welfare: 3}"),
+        [],
+        "never appears: escape_room measures nothing of its episodes (it has no episode_metrics)",
+    ),
+    "scheduler's metric that is none": (
+        yaml(scheduler="{type: asha, metric: env_runners/retrun, mode: max}"),
+        [],
+        "er.yaml:6: scheduler.metric: unknown metric 'env_runners/retrun'",
+    ),
+    "score that is none": (
+        yaml(checkpoint_config="{checkpoint_score_attribute: env_runners/designer_net}"),
+        [],
+        "er.yaml:6: checkpoint_config.checkpoint_score_attribute: unknown metric",
+    ),
+    "seed in words": (
+        config("{seed: abc}"),
+        [],
+        "er.yaml:5: config.seed: must be a whole number from 0 to 4294967295 or null, got 'abc'",
+    ),
+    "seed below zero": (
+        yaml(seed=-1),
+        [],
+        "er.yaml:6: seed: must be a whole number from 0 to 4294967295 or null, got -1",
+    ),
+    "seed beyond NumPy's": (config("{seed: 1e20}"), [], "er.yaml:5: config.seed: must be a whole number from 0 to"),
+    "seed below zero in a grid": (config("{seed: {grid_search: [0, -1]}}"), [], "er.yaml:5: config.seed: must be a"),
+    "no time for samples": (
+        config("{sample_timeout_s: 0}"),
+        [],
+        "er.yaml:5: config.sample_timeout_s: must be a number > 0",
+    ),
+    "fragments without steps": (
+        config("{rollout_fragment_length: 0}"),
+        [],
+        "er.yaml:5: config.rollout_fragment_length: must be a whole number >= 1, or auto, got 0",
+    ),
+    "environment is a number": (
+        yaml(env=None, config="{env: 5}"),
+        [],
+        "er.yaml:4: config.env: must be the name of an environment, got 5",
+    ),
+    "Gymnasium environment": (
+        yaml(env="CartPole-v1", config="{}"),
+        [],
+        "er.yaml:3: env: 'CartPole-v1' is no PettingZoo environment; a Gymnasium environment has one agent",
+    ),
+    "callback that is a function": (
+        config("{callbacks: os.system}"),
+        [],
+        "er.yaml:5: config.callbacks: os.system is no subclass of RLlib's RLlibCallback",
+    ),
+    "callback that is another class": (
+        config("{callbacks: [collections.OrderedDict]}"),
+        [],
+        "er.yaml:5: config.callbacks: collections.OrderedDict is no subclass of RLlib's RLlibCallback",
+    ),
+    "callback that is not there": (config("{callbacks: nowhere.Mine}"), [], "cannot import 'nowhere.Mine'"),
+    "no number": (config("{gamma: .nan}"), [], "er.yaml:5: config.gamma: must be a number"),
+    "no number for RLlib": (
+        config("{sample_timeout_s: .nan}"),
+        [],
+        "config.sample_timeout_s: must be a number, got nan",
+    ),
+    "environments of the old stack": (
+        config("{num_envs_per_worker: 4}"),
+        [],
+        "er.yaml:5: config.num_envs_per_worker: not a setting of MetaGrad; write num_envs_per_env_runner",
+    ),
+    "epochs of the old stack": (
+        config("{num_sgd_iter: 4}"),
+        [],
+        "er.yaml:5: config.num_sgd_iter: not a setting of MetaGrad; write agent_num_epochs",
+    ),
+    "horizon of the old stack": (
+        config("{horizon: 4}"),
+        [],
+        "config.horizon: not a setting of MetaGrad; write env_config: {max_episode_steps: N}",
+    ),
+    "learning rate of RLlib": (
+        config("{lr: 0.1}"),
+        [],
+        "er.yaml:5: config.lr: not a setting of MetaGrad; write agent_lr and designer_lr",
+    ),
+    "very many agents": (
+        config("{env_config: {n: 100000}}"),
+        [],
+        "er.yaml:5: config.env_config.n: must be a whole number >= 2 and <= 1000, got 100000",
+    ),
+    "very many copies": (
+        config("{num_envs_per_env_runner: 1000000000000}"),
+        [],
+        "er.yaml:5: config.num_envs_per_env_runner: 1000000000000 copies of escape_room need 300000 GB",
+    ),
+    "a name that is a folder above": (
+        yaml().replace("er:", '"..":'),
+        [],
+        "an experiment's name must be the name of a folder",
+    ),
+    "a name that is too long": (
+        yaml().replace("er:", "e" * 300 + ":"),
+        [],
+        "must be the name of a folder, at most 200",
+    ),
+    "an alias in itself": (
+        "er: &a {run: MetaGrad, config: *a}\n",
+        [],
+        "er.yaml:1: not valid YAML: more than 50 levels",
+    ),
+    "too many runners for evaluation": (
+        config("{evaluation_interval: 1, evaluation_num_env_runners: 9}"),
+        ["--ray-num-cpus", "4"],
+        "er.yaml:5: config.evaluation_num_env_runners: a trial needs 10 CPUs (1 for main process, 9 for 9 evaluation",
+    ),
+    "too many learners": (
+        config("{num_learners: 8}"),
+        ["--ray-num-cpus", "4"],
+        "er.yaml:5: config.num_learners: a trial needs 9 CPUs (1 for main process, 8 for 8 learners), Ray has 4 here",
+    ),
+    "too many CPUs for each": (
+        config("{num_env_runners: 1, num_cpus_per_env_runner: 90}"),
+        ["--ray-num-cpus", "4"],
+        "er.yaml:5: config.num_cpus_per_env_runner: a trial needs 91 CPUs",
+    ),
+    "a GPU that is not there": (
+        config("{num_gpus_per_learner: 1}"),
+        ["--ray-num-gpus", "0"],
+        "er.yaml:5: config.num_gpus_per_learner: a trial needs 1 GPU (1 for main process), Ray has 0 here; set it to 0",
+    ),
+    "GPUs that are not there": (
+        config("{num_learners: 2, num_gpus_per_learner: 1}"),
+        ["--ray-num-gpus", "1"],
+        "er.yaml:5: config.num_gpus_per_learner: a trial needs 2 GPUs (2 for 2 learners), Ray has 1 here",
+    ),
+    "a GPU for runners": (
+        config("{num_env_runners: 2, num_gpus_per_env_runner: 0.5}"),
+        ["--ray-num-gpus", "0", "--ray-num-cpus", "4"],
+        "er.yaml:5: config.num_gpus_per_env_runner: a trial needs 1 GPU",
+    ),
+    "a custom resource": (
+        config("{num_env_runners: 1, custom_resources_per_env_runner: {simulator: 1}}"),
+        ["--ray-num-cpus", "4"],
+        "er.yaml:5: config.custom_resources_per_env_runner: a trial needs 1 of 'simulator' (1 for 1 env",
+    ),
     "too many runners": (
         config("{num_env_runners: 500}"),
         ["--ray-num-cpus", "2"],
-        "config.num_env_runners: a trial needs 501 CPUs (500 env runners), Ray has 2 here",
+        "config.num_env_runners: a trial needs 501 CPUs (1 for main process, 500 for 500 env runners), Ray has 2 here",
     ),
 }
 
@@ -284,6 +489,7 @@ LINES = {
         [*BARE, *STOP, "--experiment-name", "a/b"],
         "--experiment-name: must be a word without '/'",
     ),
+    "name of the folder above": ([*BARE, *STOP, "--experiment-name", ".."], "--experiment-name: must be the name of a"),
     "cluster with local settings": (
         [*BARE, *STOP, "--ray-address", "auto", "--ray-num-cpus", "2"],
         "--ray-num-cpus: has no effect on a running cluster; leave it out with --ray-address",
@@ -325,6 +531,51 @@ def test_wrong_files(invoke, tmp_path, text, arguments, message):
     (tmp_path / "er.yaml").write_text(text)
     check(invoke("train", "file", "er.yaml", *arguments), message)
     assert not (tmp_path / "results").exists()
+
+
+_ONE_PROCESS = """
+import contextlib, io, json, sys, time
+from rllib_metagrad.cli.main import app
+found = {}
+for name, (text, arguments, _) in json.load(sys.stdin).items():
+    with open("er.yaml", "w") as file:
+        file.write(text)
+    torch, start, errors = "torch" in sys.modules, time.process_time(), io.StringIO()
+    with contextlib.redirect_stderr(errors):
+        code = app(["train", "file", "er.yaml", *arguments], standalone_mode=False)
+    first = torch != ("torch" in sys.modules)
+    found[name] = code, "ray" in sys.modules, 0 if first else time.process_time() - start
+print(json.dumps(found))
+"""
+# Only Tune knows what a scheduler's values must be, and Ray what a trial needs.
+_WITH_RAY = {"scheduler refuses a value", *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom", name))}
+
+
+def test_each_is_refused_before_ray_is_imported_and_within_a_second(tmp_path):
+    cases = {name: case for name, case in FILES.items() if name not in _WITH_RAY}
+    assert len(cases) >= 60
+    result = subprocess.run(
+        [sys.executable, "-c", _ONE_PROCESS],
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    )
+    for name, (code, ray, seconds) in json.loads(result.stdout.splitlines()[-1]).items():
+        assert (code, ray) == (2, False), name
+        assert seconds < 1, (name, seconds)  # torch's import, once, is left out
+
+
+@pytest.mark.parametrize("name", ["misspelt setting", "unknown environment", "seed in words", "metric that is none"])
+def test_a_mistake_costs_a_second_and_a_half(tmp_path, name):
+    """Of the CPU, the start of Python included; where designer and mechanism are built, torch's import comes to it."""
+    (tmp_path / "er.yaml").write_text(FILES[name][0])
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "rllib_metagrad.cli.main", "train", "file", "er.yaml"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
 
 
 # name -> (more of env_config, what the message must hold)

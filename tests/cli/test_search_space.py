@@ -1,5 +1,7 @@
 """Search spaces in YAML."""
 
+import inspect
+
 import pytest
 from ray import tune
 from ray.tune.search.sample import Categorical, Float, Integer
@@ -10,6 +12,18 @@ from rllib_metagrad.settings import SettingError
 
 def parse(value):
     return search_space.parse(value, "config")
+
+
+def resolved(value):
+    return search_space.resolve(parse(value), "config")
+
+
+@pytest.mark.parametrize("name", search_space.SAMPLERS)
+def test_signatures_are_those_of_tune(name):
+    ours, tunes = (inspect.signature(found).parameters for found in (search_space.SAMPLERS[name], getattr(tune, name)))
+    assert [(p.name, p.default is p.empty) for p in ours.values()] == [
+        (p.name, p.default is p.empty) for p in tunes.values()
+    ]
 
 
 @pytest.mark.parametrize("name", search_space.SAMPLERS)
@@ -23,7 +37,7 @@ def test_every_sampler_draws_values(name):
         "qrandint": [2, 8, 2],
         "qlograndint": [2, 8, 2],
     }.get(name, [1, 9])
-    space = parse({"lr": {"tune": name, "args": arguments}})["lr"]
+    space = resolved({"lr": {"tune": name, "args": arguments}})["lr"]
     assert isinstance(space, Float | Integer | Categorical)
     drawn = space.sample()
     if name not in ("choice", "randn", "qrandn"):
@@ -33,7 +47,7 @@ def test_every_sampler_draws_values(name):
 def test_spaces_at_any_depth():
     parsed = parse({"a": {"b": {"grid_search": [1, 2]}}, "c": [{"tune": "uniform", "args": [0, 1]}]})
     assert parsed["a"]["b"] == tune.grid_search([1, 2])
-    assert isinstance(parsed["c"][0], Float)
+    assert isinstance(search_space.resolve(parsed)["c"][0], Float)
     assert {path for path, _ in search_space.find(parsed)} == {("a", "b"), ("c", 0)}
 
 
