@@ -121,7 +121,8 @@ def check_keys(experiment: Experiment, known: Mapping[str, Any]) -> None:
                     check_values({key: value}, {key: known[key]}, experiment.run_name, in_evaluation=False)
         except SettingError as error:
             raise SettingError(f"config.{error.key}", error.message) from None
-        if not isinstance(key, str) or (key not in names and key not in renamed.KEYS and not key.startswith("_")):
+        private = not ours and isinstance(key, str) and key.startswith("_")
+        if not isinstance(key, str) or (key not in names and key not in renamed.KEYS and not private):
             hint = nearest(key, [name for name in names if not name.startswith("_")])
             raise SettingError(f"config.{key}", f"not a setting of {experiment.run_name}{hint}")
     for key in _OLD_STACK:

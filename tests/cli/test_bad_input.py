@@ -90,7 +90,7 @@ FILES = {
     "callbacks that are none": (
         config("{callbacks: os.system}"),
         [],
-        "er.yaml:5: config.callbacks: must be classes derived from RLlibCallback: os:system is not a class",
+        "er.yaml:5: config.callbacks: os.system is no subclass of RLlib's RLlibCallback",
     ),
     "policies without a mapping": (
         config("{policies: [a, b], policies_to_train: [c]}"),
@@ -179,7 +179,7 @@ FILES = {
     "old API stack": (
         config("{enable_rl_module_and_learner: false}"),
         [],
-        "config.enable_rl_module_and_learner: RLlib's old API stack is not supported",
+        "config.enable_rl_module_and_learner: has no meaning for MetaGrad; leave it out: the old API stack is not",
     ),
     "wrong value in a grid": (
         config("{agent_loss: {grid_search: [pg, pgg]}}"),
@@ -317,12 +317,12 @@ FILES = {
     "seed in words": (
         config("{seed: abc}"),
         [],
-        "er.yaml:5: config.seed: must be a whole number from 0 to 4294967295 or null, got 'abc'",
+        "er.yaml:5: config.seed: must be a whole number from 0 to 2147483647 or null, got 'abc'",
     ),
     "seed below zero": (
         yaml(seed=-1),
         [],
-        "er.yaml:6: seed: must be a whole number from 0 to 4294967295 or null, got -1",
+        "er.yaml:6: seed: must be a whole number from 0 to 2147483647 or null, got -1",
     ),
     "seed beyond NumPy's": (config("{seed: 1e20}"), [], "er.yaml:5: config.seed: must be a whole number from 0 to"),
     "seed below zero in a grid": (config("{seed: {grid_search: [0, -1]}}"), [], "er.yaml:5: config.seed: must be a"),
@@ -334,7 +334,7 @@ FILES = {
     "fragments without steps": (
         config("{rollout_fragment_length: 0}"),
         [],
-        "er.yaml:5: config.rollout_fragment_length: must be a whole number >= 1, or auto, got 0",
+        "er.yaml:5: config.rollout_fragment_length: must be a whole number >= 1 or auto, got 0",
     ),
     "environment is a number": (
         yaml(env=None, config="{env: 5}"),
@@ -366,22 +366,22 @@ FILES = {
     "environments of the old stack": (
         config("{num_envs_per_worker: 4}"),
         [],
-        "er.yaml:5: config.num_envs_per_worker: not a setting of MetaGrad; write num_envs_per_env_runner",
+        "er.yaml:5: config.num_envs_per_worker: is a name of RLlib's that means nothing here; write num_envs",
     ),
     "epochs of the old stack": (
         config("{num_sgd_iter: 4}"),
         [],
-        "er.yaml:5: config.num_sgd_iter: not a setting of MetaGrad; write agent_num_epochs",
+        "er.yaml:5: config.num_sgd_iter: is a name of RLlib's that means nothing here; write agent_num_epochs",
     ),
     "horizon of the old stack": (
         config("{horizon: 4}"),
         [],
-        "config.horizon: not a setting of MetaGrad; write env_config: {max_episode_steps: N}",
+        "config.horizon: is a name of RLlib's that means nothing here; write env_config: {max_episode_steps: 100}",
     ),
     "learning rate of RLlib": (
         config("{lr: 0.1}"),
         [],
-        "er.yaml:5: config.lr: not a setting of MetaGrad; write agent_lr and designer_lr",
+        "er.yaml:5: config.lr: has no meaning for MetaGrad; set agent_lr and designer_lr",
     ),
     "very many agents": (
         config("{env_config: {n: 100000}}"),

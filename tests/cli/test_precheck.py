@@ -24,14 +24,6 @@ def test_the_names_in_the_file_are_those_of_the_installed_ray():
     assert known["schedulers"] == rllib_keys.SCHEDULER_SETTINGS
 
 
-def test_old_names_lead_to_settings():
-    known = {*rllib_keys.KEYS, *(key for method in METHODS.values() for key in method.config_defaults())}
-    for old, new in rllib_keys.OLD_NAMES.items():
-        assert old not in METHODS["MetaGrad"].config_defaults()
-        names = new.split(" (")[0].split(":")[0].split(" and ")
-        assert {name.split(":")[0] for name in names} <= known, old
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_are_those_of_the_algorithms(name):
     config, method = get_config_class(name)(), METHODS[name]
