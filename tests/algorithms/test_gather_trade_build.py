@@ -16,7 +16,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_metagrad.algorithms import IncentiveDesign, get_config_class
-from rllib_metagrad.evaluation import _make_runner
+from rllib_metagrad.evaluation import _runner
 
 pytestmark = pytest.mark.integration
 
@@ -202,9 +202,9 @@ def test_evaluations_know_the_incomes_that_training_has_seen(tmp_path: Path) -> 
     evaluated = algorithm.eval_env_runner_group.local_env_runner.env.get_lasting_state()
     for mine, theirs in zip(evaluated, known, strict=True):
         np.testing.assert_array_equal(mine["incomes"][:460], theirs["incomes"][40:])
-    runner = _make_runner(algorithm, 6, 0, False, {})
-    for b, mine in enumerate(runner.env.get_lasting_state()):
-        np.testing.assert_array_equal(mine["incomes"], known[b % 4]["incomes"])
+    with _runner(algorithm, 6, 0, False, {}) as runner:
+        for b, mine in enumerate(runner.env.get_lasting_state()):
+            np.testing.assert_array_equal(mine["incomes"], known[b % 4]["incomes"])
     algorithm.save_to_path(tmp_path / "saez")
     algorithm.stop()
     restored = IncentiveDesign.from_checkpoint(tmp_path / "saez")
