@@ -44,11 +44,11 @@ class PublicGood(ParallelEnv):
         return dict.fromkeys(self.agents, value)
 
 
-def main(iterations=6, cost_coeff=0.03):
+def main(iterations=6):
     config = MetaGradConfig().environment("pettingzoo", env_config={"id": "own_game:PublicGood"})
-    config.agents(lr=0.1, mean_baseline=True, entropy_coeff=0.01)
-    config.designer(lr=0.01, cost_coeff=cost_coeff)
-    config.incentives(num_updates_per_iteration=40, mechanism_config={"scale": 1.0})
+    config.agents(lr=0.1, mean_baseline=True, entropy_coeff=0.2)
+    config.designer(lr=0.01, betas=(0.9, 0.95), eps=1e-2, cost_coeff=0.02)
+    config.incentives(num_updates_per_iteration=40, mechanism_config={"scale": 1.0, "squash": "softsign"})
     config.env_runners(num_env_runners=0, num_envs_per_env_runner=32)
     algorithm = config.debugging(seed=0).build_algo()
     for _ in range(iterations):
