@@ -82,6 +82,26 @@ app.add_typer(train_app, name="train")
 app.add_typer(example_app, name="example")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from rllib_metagrad import __version__
+
+        print(f"rllib-metagrad {__version__}, ray {version('ray')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Versions of this package and of Ray."),
+    ] = False,
+) -> None:
+    """Train, evaluate and report adaptive incentive design on RLlib."""
+
+
 @train_app.callback(invoke_without_command=True)
 @with_options
 def train_flags(ctx: typer.Context, options: TrainOptions) -> None:

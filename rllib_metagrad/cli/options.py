@@ -6,7 +6,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
@@ -18,7 +18,12 @@ __all__ = ["EXPERIMENT_FLAGS", "Flag", "TrainOptions", "with_options"]
 
 # Flags are called like their keys, but for those that RLlib's command has given other names.
 _OTHER_NAMES = {
-    "run": ("--algo", "--run"),
+    "run": ("--algo", "--run", "-a"),
+    "env": ("--env", "-e"),
+    "stop": ("--stop", "-s"),
+    "config": ("--config", "-c"),
+    "num_samples": ("--num-samples", "-n"),
+    "storage_path": ("--storage-path", "--local-dir"),
     "checkpoint_frequency": ("--checkpoint-freq",),
     "num_to_keep": ("--keep-checkpoints-num",),
     "checkpoint_score_attribute": ("--checkpoint-score-attr",),
@@ -35,6 +40,7 @@ class TrainOptions(Settings):
     experiment_name: str | None = setting(None, "Name of the run folder in --storage-path.")
     resume: bool = setting(False, "Continue an interrupted run from its last checkpoints.")
     override: bool = setting(False, "Let flags win where they differ from the file.")
+    framework: Literal["torch"] | None = setting(None, "torch, which is the only one; kept from RLlib's command.")
     ray_address: str | None = setting(None, "Join this Ray cluster. Default: a local Ray.")
     ray_num_cpus: int | None = setting(None, "CPUs of the local Ray. Default: all.", ge=1)
     ray_num_gpus: int | None = setting(None, "GPUs of the local Ray. Default: all.", ge=0)

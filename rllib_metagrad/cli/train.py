@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from rllib_metagrad.cli import ray_session, resources, run_folder
-from rllib_metagrad.cli.checkpoints import find_checkpoint
+from rllib_metagrad.cli.checkpoints import find_checkpoint, mend
 from rllib_metagrad.cli.errors import BadInputError, CliError, InterruptedRunError, RunFailedError, one_line
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.experiment_file import load_experiments
@@ -165,6 +165,9 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     stopper = GracefulStop(progress.tell)
     resumed = " (resumed)" if options.resume else ""
     progress.tell(f"{experiment.name}: training {experiment.run_name}{resumed}, run folder {folder}")
+    if options.resume and isinstance(folder, pathlib.Path):
+        for line in mend(folder):
+            progress.tell(f"{experiment.name}: {line}")
     seed = experiment.config.get("seed")
     try:
         with stopper, progress:

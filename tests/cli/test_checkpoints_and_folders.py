@@ -6,7 +6,7 @@ import pytest
 
 from rllib_metagrad.checkpoint_files import CONTENTS, MARKER
 from rllib_metagrad.cli import run_folder
-from rllib_metagrad.cli.checkpoints import find_checkpoint
+from rllib_metagrad.cli.checkpoints import find_checkpoint, mend
 from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.experiment import Experiment
 
@@ -99,3 +99,33 @@ def test_a_resumed_run_must_have_the_same_settings(tmp_path):
     other = experiment().replace(stop={"training_iteration": 10})
     with pytest.raises(BadInputError, match=r"stop\.training_iteration was 9 and is 10 now"):
         run_folder.check_same(tmp_path, other)
+
+
+def test_the_last_whole_checkpoint_takes_the_place_of_newer_ones(tmp_path):
+    trial = tmp_path / "trial"
+    for number, text in enumerate(["{}", "{}", f'{{"{CONTENTS}": true}}', None]):
+        folder = trial / f"checkpoint_{number:06d}"
+        folder.mkdir(parents=True)
+        (folder / "number").write_text(str(number))
+        if text is not None:
+            (folder / MARKER).write_text(text)
+    (line,) = mend(tmp_path)
+    assert line == (
+        f"trial: checkpoint_000003 is not whole ({MARKER} is missing); the run goes on from checkpoint_000001"
+    )
+    held = {folder.name: (folder / "number").read_text() for folder in trial.iterdir()}
+    assert held == {
+        "checkpoint_000000": "0",
+        "checkpoint_000001": "1",
+        "checkpoint_000002": "1",
+        "checkpoint_000003": "1",
+        "not_whole_checkpoint_000002": "2",
+        "not_whole_checkpoint_000003": "3",
+    }
+    assert list(mend(tmp_path)) == []
+
+
+def test_no_whole_checkpoint_to_resume_from(tmp_path):
+    (tmp_path / "trial" / "checkpoint_000000").mkdir(parents=True)
+    with pytest.raises(BadInputError, match=r"--resume: .*checkpoint_000000 is not whole .* start a new run"):
+        list(mend(tmp_path))

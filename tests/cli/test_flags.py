@@ -173,3 +173,28 @@ def test_a_search_space_is_replaced_whole(tmp_path):
     with pytest.raises(BadInputError, match=r"--config agent_lr is \{'grid_search': \[1, 2\]\}, but "):
         load(tmp_path, config=space)
     assert load(tmp_path, config=space, override=True).config["agent_lr"] == {"grid_search": [1, 2]}
+
+
+def test_short_options_and_old_names_of_rllibs_command(tmp_path, monkeypatch, invoke):
+    planned = []
+    monkeypatch.setattr("rllib_metagrad.cli.train.train", lambda options, file=None: planned.append(options))
+    short = ["-a", "MetaGrad", "-e", "escape_room", "-s", '{"training_iteration": 1}', "-c", '{"agent_lr": 0.1}']
+    assert invoke("train", *short, "-n", "3", "--local-dir", "runs", "--framework", "torch").exit_code == 0
+    assert planned[0].given == {
+        "run": "MetaGrad",
+        "env": "escape_room",
+        "stop": '{"training_iteration": 1}',
+        "config": '{"agent_lr": 0.1}',
+        "num_samples": 3,
+        "storage_path": "runs",
+    }
+    wrong = invoke("train", *short, "--framework", "tf2")
+    assert wrong.exit_code == 2
+    assert wrong.stderr == "rllib: error: --framework: must be torch or null, got 'tf2'\n"
+
+
+def test_version(invoke):
+    result = invoke("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("rllib-metagrad 0.")
+    assert ", ray " in result.stdout

@@ -141,6 +141,28 @@ def test_a_killed_run_resumes_bit_equal_to_one_never_interrupted(start: Start, t
         assert measured(one) == measured(other)
 
 
+@pytest.mark.parametrize("damage", ["cut", "lost"])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(start: Start, tmp_path: Path, damage: str) -> None:
+    write(tmp_path, iterations=12, frequency=3, updates=50)
+    process = start(tmp_path)
+    wait_for_rows(process, tmp_path, 8)
+    process.kill()
+    finish(process, -signal.SIGKILL)
+    before, last = checkpoints_of(trial(tmp_path))[-2:]
+    largest = max((file for file in last.rglob("*") if file.is_file()), key=lambda file: file.stat().st_size)
+    if damage == "cut":
+        largest.write_bytes(largest.read_bytes()[:-1])
+    else:
+        largest.unlink()
+    process = start(tmp_path, "--resume")
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    told = " ".join(stdout.split())  # lines are wrapped
+    assert f"{last.name} is not whole (" in told
+    assert f"the run goes on from {before.name}" in told
+    assert [row["training_iteration"] for row in rows(tmp_path)] == list(range(1, 13))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_write_a_checkpoint_of_the_last_iteration_first(
     start: Start, tmp_path: Path, number: signal.Signals
