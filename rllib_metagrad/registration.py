@@ -25,13 +25,13 @@ def register() -> None:
     """Registers algorithms and environments with Ray; again after ``ray.shutdown()``, which forgets them."""
     from ray.tune.registry import register_env, register_trainable
 
-    import env_wrappers
+    from env_wrappers import registry
     from rllib_metagrad.algorithms import ALGORITHMS
 
     for name, algorithm in ALGORITHMS.items():
         register_trainable(name, algorithm)
-    for env in env_wrappers.names():
-        register_env(env, lambda config, env=env: env_wrappers.make(env, **config))
+    for env in registry.names():
+        register_env(env, lambda config, env=env: registry.make(env, **config))
 
 
 def register_when_ray_is_there() -> None:

@@ -547,8 +547,12 @@ for name, (text, arguments, _) in json.load(sys.stdin).items():
     found[name] = code, "ray" in sys.modules, 0 if first else time.process_time() - start
 print(json.dumps(found))
 """
-# Only Tune knows what a scheduler's values must be, and Ray what a trial needs.
-_WITH_RAY = {"scheduler refuses a value", *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom", name))}
+# Only Tune knows what a scheduler's values must be, and Ray what a trial needs; mappings of policies are read beside it.
+_WITH_RAY = {
+    "scheduler refuses a value",
+    "policies without a mapping",
+    *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom", name)),
+}
 
 
 def test_each_is_refused_before_ray_is_imported_and_within_a_second(tmp_path):

@@ -30,6 +30,9 @@ def test_no_ray_is_imported(module: str) -> None:
         "import rllib_metagrad; from ray.rllib.algorithms.ppo import PPO",
         "import ray; import rllib_metagrad; from ray import tune",
         "from rllib_metagrad import MetaGradConfig",
+        "import ray.tune; import env_wrappers",
+        "import env_wrappers; import ray.tune",
+        "from ray import tune; from env_wrappers.vector import VectorIncentiveEnv",
     ],
 )
 def test_ray_knows_our_names(first: str) -> None:
