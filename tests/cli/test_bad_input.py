@@ -547,11 +547,11 @@ for name, (text, arguments, _) in json.load(sys.stdin).items():
     found[name] = code, "ray" in sys.modules, 0 if first else time.process_time() - start
 print(json.dumps(found))
 """
-# Only Tune knows what a scheduler's values must be, and Ray what a trial needs; mappings of policies are read beside it.
+# Only Tune knows a scheduler's values, and Ray what a trial needs; mappings of policies are read beside it, too.
 _WITH_RAY = {
     "scheduler refuses a value",
     "policies without a mapping",
-    *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom", name)),
+    *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom|policy|policies", name)),
 }
 
 
