@@ -182,10 +182,10 @@ def test_spaces() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"n": 1}, "n must be a whole number >= 2, got 1"),
-        ({"n": 2.5}, "n must be a whole number >= 2, got 2.5"),
-        ({"n": True}, "n must be a whole number >= 2, got True"),
-        ({"n": "5"}, "n must be a whole number >= 2, got '5'"),
+        ({"n": 1}, "n must be a whole number >= 2 and <= 1000, got 1"),
+        ({"n": 2.5}, "n must be a whole number >= 2 and <= 1000, got 2.5"),
+        ({"n": True}, "n must be a whole number >= 2 and <= 1000, got True"),
+        ({"n": "5"}, "n must be a whole number >= 2 and <= 1000, got '5'"),
         ({"n": 3, "m": 3}, "m must be between 1 and n - 1 = 2"),
         ({"n": 3, "m": 0}, "m must be a whole number >= 1, got 0"),
         ({"m": None}, "m must be a whole number >= 1"),
