@@ -75,7 +75,9 @@ def build(folder: Path, *, mode: str = "complete_episodes", runners: int = 0, **
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # runners cannot import this file
     register_env("simulator", lambda context: Simulator(context["folder"]))
     config = get_config_class("MetaGrad")().environment("simulator", env_config={"folder": str(folder)})
-    config.env_runners(num_env_runners=runners, num_envs_per_env_runner=1, batch_mode=mode, rollout_fragment_length=5)
+    config.env_runners(num_env_runners=runners, num_envs_per_env_runner=1, batch_mode=mode)
+    if mode == "truncate_episodes":
+        config.env_runners(rollout_fragment_length=5)
     config.debugging(seed=0, log_level="ERROR").callbacks(Watch).evaluation(**evaluation)
     return config.build_algo()
 

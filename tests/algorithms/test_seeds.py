@@ -78,7 +78,10 @@ def test_two_builds_with_one_seed(mode: str, runners: int) -> None:
     def run(seed: int) -> list[float]:
         config = get_config_class("MetaGrad")().environment("dice").debugging(seed=seed, log_level="ERROR")
         config.env_runners(
-            num_env_runners=runners, num_envs_per_env_runner=2, batch_mode=mode, rollout_fragment_length=10
+            num_env_runners=runners,
+            num_envs_per_env_runner=2,
+            batch_mode=mode,
+            rollout_fragment_length=10 if mode == "truncate_episodes" else "auto",
         )
         config.evaluation(evaluation_interval=1, evaluation_duration=5, evaluation_num_env_runners=runners // 2)
         algorithm = config.build_algo()

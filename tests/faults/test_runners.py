@@ -152,7 +152,8 @@ def test_a_crashed_environment_is_made_anew_and_only_its_unfinished_data_is_lost
         num_env_runners=runners,
         restart_failed_sub_environments=True,
         batch_mode=batch_mode,
-        rollout_fragment_length=faulty_env.STEPS + 1,  # an episode, and the row that a reset takes
+        # An episode, and the row that a reset takes.
+        rollout_fragment_length=faulty_env.STEPS + 1 if batch_mode == "truncate_episodes" else "auto",
         num_updates_per_iteration=3,
     )
     assert algorithm.train()["env_runners"]["num_env_failures"] == 0
