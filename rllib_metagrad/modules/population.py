@@ -85,11 +85,12 @@ def make_stacks(
                     f"differ (the last is {name!r}); map them to different policies"
                 )
             members.setdefault(policy, []).append(position)
-        alike: dict[tuple[int, NetworkSettings | None], list[str]] = {}
+        # By how many agents a policy has, and by its own network, whose settings may hold a mapping: no key of a dict.
+        alike: dict[tuple[int, str], list[str]] = {}
+        networks = {policy: own[policy].network if own and policy in own else None for policy in members}
         for policy, positions in members.items():
-            network = own[policy].network if own and policy in own else None
-            alike.setdefault((len(positions), network), []).append(policy)
-        for (_, network), policies in alike.items():
+            alike.setdefault((len(positions), repr(networks[policy])), []).append(policy)
+        for policies in alike.values():
             order = np.array([members[policy] for policy in policies])
             stacks.append(
                 Stack(
@@ -103,7 +104,7 @@ def make_stacks(
                     group.masked,
                     group.picture_shape,
                     group.has_only_picture,
-                    network,
+                    networks[policies[0]],
                 )
             )
     return tuple(stacks)

@@ -72,7 +72,8 @@ def test_train_evaluate_report(tmp_path: Path) -> None:
     with Image.open(tmp_path / "out.gif") as gif:
         # The start and 20 steps.
         assert gif.n_frames == 21
-        assert gif.size == (480 + 448, 480)
+        # Under the picture: what is offered, and what each agent got.
+        assert gif.size == (480 + 448, 480 + 128)
 
     figures = [Path(line).stem for line in rllib(tmp_path, "report", "results/economy").splitlines()[:-1]]
     assert {"welfare", "tax_rates", "incomes_by_skill", "activity_by_skill", "snapshots"} <= set(figures)
