@@ -55,7 +55,7 @@ class LateRewards:
                     f"env {self.env.name!r}: agent {self.env.possible_agents[n]!r}: paid {rewards[t, b, n]:g} after "
                     "its end, which was in an earlier fragment; set batch_mode: complete_episodes"
                 )
-        for b in range(stepped.shape[1]):
-            resets = np.flatnonzero(~stepped[:, b])
-            since = resets[-1] if len(resets) else 0
-            self._ended[b] = ended[since:, b].any(0) | (self._ended[b] & (len(resets) == 0))
+        was_reset, rows = ~stepped, np.arange(len(stepped))[:, None]
+        since = np.where(was_reset, rows, 0).max(0)  # the last reset of each copy
+        lived = (ended & (rows >= since)[..., None]).any(0)
+        self._ended = lived | (self._ended & ~was_reset.any(0)[:, None])
