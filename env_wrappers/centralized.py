@@ -65,13 +65,11 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         self._starts = np.cumsum([0, *self._widths])
 
     def reset(self, seed: int | None = None) -> None:
-        """See the base class."""
         self.clear_step()
         self.inner.reset(seed)
         self._observe()
 
     def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
-        """See the base class."""
         self.inner.autoreset = self.autoreset
         joint = actions[0][:, 0]
         sent = []
@@ -111,35 +109,27 @@ class CentralizedVectorEnv(VectorIncentiveEnv):
         masks[:, 0] = np.concatenate(parts, axis=1)
 
     def end_schedules(self) -> None:
-        """See the base class."""
         self.inner.end_schedules()
 
     def get_lasting_state(self) -> list[Any]:
-        """See the base class."""
         return self.inner.get_lasting_state()
 
     def set_lasting_state(self, saved: Sequence[Any]) -> None:
-        """See the base class."""
         self.inner.set_lasting_state(saved)
 
     def get_state(self) -> dict[str, Any]:
-        """See the base class."""
         return self.inner.get_state()
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """See the base class."""
         self.clear_step()
         self.inner.set_state(state)
         self._observe()
 
     def episode_metrics(self, which: np.ndarray) -> dict[str, np.ndarray]:
-        """See the base class."""
         return self.inner.episode_metrics(which)
 
     def render(self) -> np.ndarray:
-        """See the base class."""
         return self.inner.render()
 
     def close(self) -> None:
-        """See the base class."""
         self.inner.close()

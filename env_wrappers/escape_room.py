@@ -225,7 +225,6 @@ class VectorEscapeRoom(SimultaneousVectorEnv):
         self._observe_kernel(self._game, self.observations[0], self.state)
 
     def render(self) -> np.ndarray:
-        """See the base class."""
         # Whoever is at the lever chose it in the last step, so positions tell whether the door was open.
         is_open = bool((self._game[0] == LEVER).sum() >= self.m)
         t, reward = int(self._t[0]), float(self.designer_reward[0])

@@ -77,7 +77,6 @@ class BoxLeaf(Leaf):
             self._span = np.where(span == 0, np.float32(1), span)
 
     def check(self, value: Any) -> np.ndarray:
-        """See the base class."""
         try:
             values = np.asarray(value)
         except ValueError as error:
@@ -97,7 +96,6 @@ class BoxLeaf(Leaf):
         return values
 
     def numbers(self, values: np.ndarray) -> np.ndarray:
-        """See the base class."""
         # Cast first: a float64 beyond float32's range becomes infinite only here.
         with np.errstate(over="ignore", invalid="ignore"):
             numbers = values.astype(np.float32)
@@ -130,7 +128,6 @@ class FlattenedLeaf(Leaf):
             ) from error
 
     def check(self, value: Any) -> np.ndarray:
-        """See the base class."""
         # flatten() would take a negative index for one from the end.
         try:
             if self.space.contains(value):
@@ -140,7 +137,6 @@ class FlattenedLeaf(Leaf):
         raise ValueError(f"{self.name} holds {shown(value)}, expected a member of {self.space}")
 
     def numbers(self, values: np.ndarray) -> np.ndarray:
-        """See the base class."""
         return values.astype(np.float32)
 
 

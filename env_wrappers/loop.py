@@ -115,7 +115,6 @@ class LoopVectorEnv(VectorIncentiveEnv):
     # -- stepping ---------------------------------------------------------------------------------------
 
     def reset(self, seed: int | None = None) -> None:
-        """See the base class."""
         self.clear_step()
         seeds: Sequence[int | None] = [None] * self.num_envs
         if seed is not None:
@@ -141,7 +140,6 @@ class LoopVectorEnv(VectorIncentiveEnv):
         self.designer_due[b] = own is not None and not self.episode_over[b] and own.designer_due()
 
     def step(self, actions: Sequence[np.ndarray], designer_output: np.ndarray | None = None) -> None:
-        """See the base class."""
         self.clear_step()
         for b in range(self.num_envs):
             own = self._sides[b]
@@ -289,18 +287,15 @@ class LoopVectorEnv(VectorIncentiveEnv):
         return np.concatenate(parts, dtype=np.float32)
 
     def get_lasting_state(self) -> list[Any]:
-        """See the base class."""
         kept = [None if own is None else own.get_lasting_state() for own in self._sides]
         return [] if all(one is None for one in kept) else kept
 
     def set_lasting_state(self, saved: Sequence[Any]) -> None:
-        """See the base class."""
         for b, own in enumerate(self._sides):
             if own is not None and saved and (kept := saved[b % len(saved)]) is not None:
                 own.set_lasting_state(kept)
 
     def end_schedules(self) -> None:
-        """See the base class."""
         for own in self._sides:
             if own is not None:
                 own.end_schedules()
@@ -319,7 +314,6 @@ class LoopVectorEnv(VectorIncentiveEnv):
         }
 
     def render(self) -> np.ndarray:
-        """See the base class."""
         frame = self.envs[0].render()
         if not isinstance(frame, np.ndarray):
             raise NotImplementedError(f"env {self.name!r} has no picture; give it render_mode: rgb_array")

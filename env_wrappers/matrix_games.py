@@ -221,7 +221,6 @@ class VectorMatrixGame(SimultaneousVectorEnv):
         self.state[:] = self.observations[0][:, 0]
 
     def render(self) -> np.ndarray:
-        """See the base class."""
         t = int(self._t[0])
         last = self.action_types[0].tolist() if t else None
         return draw_matrix_game(self.config.table, NAMES, last, t)

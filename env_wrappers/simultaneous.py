@@ -137,7 +137,6 @@ class SimultaneousVectorEnv(VectorIncentiveEnv):
         return ValueError(f"{self.name}: action {bad[0]} is not one of 0 to {last}")
 
     def get_state(self) -> dict[str, Any]:
-        """See the base class."""
         return {"game": self._game.copy(), "t": self._t.copy(), "over": self.episode_over.copy()}
 
     def set_state(self, state: dict[str, Any]) -> None:

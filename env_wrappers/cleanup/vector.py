@@ -125,7 +125,6 @@ class VectorCleanup(VectorIncentiveEnv):
         return game
 
     def reset(self, seed: int | None = None) -> None:
-        """See the base class."""
         self.clear_step()
         if seed is not None:
             self._game.rng[:] = child_seeds(seed, self.num_envs)
@@ -143,7 +142,6 @@ class VectorCleanup(VectorIncentiveEnv):
             raise self.config.invalid_action(taken[(taken < 0) | (taken >= len(self.config.actions))][0])
 
     def get_state(self) -> dict[str, Any]:
-        """See the base class."""
         saved = {name: getattr(self._game, name).copy() for name in _SAVED}
         return {**saved, "over": self.episode_over.copy()}
 
@@ -165,7 +163,6 @@ class VectorCleanup(VectorIncentiveEnv):
         self._kernel.redraw(self._rules, self._game, self._reports)
 
     def render(self) -> np.ndarray:
-        """See the base class."""
         game, border = self._game, self._border
         looks = game.cells[0].copy()
         looks[game.positions[0]] = AGENT + np.arange(self.config.num_agents)

@@ -235,7 +235,6 @@ class VectorOneStepEconomy(VectorIncentiveEnv):
         )
 
     def get_state(self) -> dict[str, Any]:
-        """See the base class."""
         return {name: getattr(self, f"_{name}").copy() for name in _SAVED} | {"over": self.episode_over.copy()}
 
     def set_state(self, state: dict[str, Any]) -> None:

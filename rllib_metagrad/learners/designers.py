@@ -30,7 +30,6 @@ class AMDLearner(IncentiveLearner):
     """Adaptive mechanism design, Baumann et al. 2020."""
 
     def designer_step(self, now: LookingThrough, validation: Trajectory, report: bool) -> _Stepped:
-        """See the base class."""
         return amd_designer_step(now, self.state, validation, want_cost=report)
 
 
@@ -38,5 +37,4 @@ class DualRLLearner(IncentiveLearner):
     """The designer as an ordinary RL agent beside the others (the AI Economist's way)."""
 
     def designer_step(self, now: DualRLSetup, validation: Trajectory, report: bool) -> _Stepped:
-        """See the base class."""
         return dual_rl_designer_step(now, self.state, validation)

@@ -274,7 +274,6 @@ class FoundationEnv(IncentiveEnv):
         return lasting_state.read(self.original, self._tax)
 
     def set_lasting_state(self, kept: dict[str, Any]) -> None:
-        """See the base class."""
         lasting_state.write(kept, self.original, self._tax)
 
     def end_schedules(self) -> None:

@@ -97,7 +97,6 @@ class GatherTradeBuild(OneCopyEnv):
     def step(
         self, actions: dict[str, Any]
     ) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """See the base class."""
         result = super().step(actions)
         if self.config.tax == "planner":
             self.designer_output = None

@@ -198,7 +198,6 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         ]
 
     def set_lasting_state(self, saved: Sequence[Any]) -> None:
-        """See the base class."""
         game = self._game
         for b in range(self.num_envs if saved else 0):
             kept = saved[b % len(saved)]
@@ -224,11 +223,9 @@ class VectorGatherTradeBuild(VectorIncentiveEnv):
         return scene_of(self._rules, self._game, 0)
 
     def render(self) -> np.ndarray:
-        """See the base class."""
         return draw_economy(self.scene())
 
     def get_state(self) -> dict[str, Any]:
-        """See the base class."""
         saved = {k: v.copy() for k, v in self._game._asdict().items() if k not in _SCRATCH}
         saved |= {f"rng_{k}": v.copy() for k, v in self.generators._asdict().items() if k != "exact"}
         return {**saved, "over": self.episode_over.copy(), "due": self.designer_due.copy()}
