@@ -58,4 +58,4 @@ class LateRewards:
         was_reset, rows = ~stepped, np.arange(len(stepped))[:, None]
         since = np.where(was_reset, rows, 0).max(0)  # the last reset of each copy
         lived = (ended & (rows >= since)[..., None]).any(0)
-        self._ended = lived | (self._ended & ~was_reset.any(0)[:, None])
+        self._ended = lived | (self._ended & ~was_reset.any(0, keepdims=True).T)
