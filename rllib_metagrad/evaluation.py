@@ -203,7 +203,9 @@ def _render(
     try:
         return {"render": str(_draw(algorithm, seed, greedy, path, changes))}
     except Exception as error:  # whatever somebody's render() may raise
-        reason = str(error) if isinstance(error, NotImplementedError) else f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if isinstance(error, NotImplementedError):
+            reason = str(error) or f"{algorithm.config.env} has no render()"
         reason = " ".join(reason.split())
         logger.warning("no picture of %r: %s", algorithm.config.env, reason)
         return {"render": None, "render_error": reason}
