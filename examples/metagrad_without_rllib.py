@@ -12,7 +12,7 @@ from rllib_metagrad.core.algorithm import metagrad_step
 from rllib_metagrad.core.losses import Evaluation
 from rllib_metagrad.core.state import Setup, initial_state
 from rllib_metagrad.core.trajectory import StackTrajectory, Trajectory
-from rllib_metagrad.settings import AgentSettings, IncentiveFunctionSettings, MetaGradSettings, MethodSettings
+from rllib_metagrad.settings import AgentSettings, MetaGradDesignerSettings, MetaGradSettings, MethodSettings
 
 
 class SoftmaxPolicies:
@@ -83,7 +83,7 @@ def main(seed=0, updates=600):
     torch.set_num_threads(1)
     env, generator = env_wrappers.make_vec("escape_room", 64, n=2, m=1), torch.Generator().manual_seed(seed)
     agents = AgentSettings(loss="pg", lr=0.2, entropy_coeff=0.0166, mean_baseline=True)
-    settings = MethodSettings(agents, IncentiveFunctionSettings(lr=0.02, cost_coeff=0.03), MetaGradSettings())
+    settings = MethodSettings(agents, MetaGradDesignerSettings(lr=0.02, cost_coeff=0.03), MetaGradSettings())
     setup = Setup((SoftmaxPolicies(),), LinearIncentives(), None, settings)
     state = initial_state(setup, [2], generator)
     for update in range(updates + 1):

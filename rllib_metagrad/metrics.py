@@ -168,7 +168,34 @@ META_GRADIENT_NORM = _learning(
 )
 DIRECT_GRADIENT_NORM = _learning(
     "designer/direct_gradient_norm",
-    "L2 norm of the weighted direct effect (`designer_direct_coeff`), a part of the one above",
+    "L2 norm of the weighted direct effect, a part of the one above",
+)
+RESPONSE_NORM = _learning(
+    "designer/response_norm", "L2 norm of the agents' answer in the designer's gradient; the rest is the direct effect"
+)
+RESPONSE_SNR = _learning(
+    "designer/response_snr",
+    "length of its mean over the standard deviation of a single update, over the last hundred or so; 0 if not above "
+    "chance (not with `designer_response: update`)",
+)
+DIRECT_SNR = _learning("designer/direct_snr", "the same of the direct effect")
+RESPONSE_RESIDUAL = _learning(
+    "designer/response_residual", "`fisher`: relative residual of the solve, the largest of all policies"
+)
+CROSS_RESPONSE = _learning(
+    "designer/cross_response", "`fisher` with `designer_response_cross`: share of agents' answers to each other in w"
+)
+FOLLOWER_GAP = _learning(
+    "agents/<policy>/follower_gap",
+    "`fisher`: what the policy would still gain by answering to the end, g^T (alpha F)^-1 g / 2, in units of its loss; "
+    "the two g are of different data, so that noise averages out and single values may be negative",
+)
+RESPONSE_CRITIC_R2 = _learning(
+    "agents/<policy>/response_critic_r2",
+    "`critic`: share of the variance of the designer's advantage that q explains, on data that it has not seen",
+)
+PREDICTED_KL = _learning(
+    "designer/predicted_kl", "by how much its step moves the agents' answer, nats a step (`designer_response_kl`)"
 )
 DESIGNER_COST = _learning("designer/cost", "psi: mean over steps of the discounted cost of incentives")
 COST_GRADIENT_NORM = _learning(

@@ -16,10 +16,11 @@ from ray.rllib.utils import force_list
 from rllib_metagrad.core.losses import find_loss
 from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.mechanisms import output_limits
-from rllib_metagrad.settings import AgentSettings, NetworkSettings, SettingError
+from rllib_metagrad.settings import AgentSettings, MetaGradDesignerSettings, NetworkSettings, SettingError
 from rllib_metagrad.settings.import_path import import_class
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.rllib_keys import KEYS
+from rllib_metagrad.settings.schedule import least
 
 if TYPE_CHECKING:
     from rllib_metagrad.algorithms.config import IncentiveDesignConfig
@@ -151,6 +152,26 @@ def check_outputs(settings: MethodSettings[Any, Any], mechanism: str) -> None:
                     key,
                     f"must lie between {low:g} and {high:g}, the mechanism_config.scale of {mechanism}; got {value:g}",
                 )
+
+
+def check_response(settings: MethodSettings[Any, Any]) -> None:
+    """What the designer is to see of the agents' answer fits how they learn."""
+    designer = settings.designer
+    if not isinstance(designer, MetaGradDesignerSettings):
+        return
+    response, limit = designer.response, designer.response_kl
+    by_entropy = f"designer_response: {response}" if response in ("fisher", "critic") else None
+    by_entropy = by_entropy or ("designer_response_kl" if limit is not None else None)
+    if by_entropy and least(settings.agents.entropy_coeff) == 0 and designer.response_least_entropy == 0:
+        raise SettingError(
+            "agent_entropy_coeff",
+            f"is or becomes 0, but {by_entropy} is about agents that answer to what they earn with this temperature; "
+            "keep it above 0, or set designer_response_least_entropy",
+        )
+    if response != "update" and settings.incentives.agent_model == "cloned":
+        raise SettingError(
+            "agent_model", f"is cloned, but designer_response: {response} reads the agents' policies; use update"
+        )
 
 
 #: Of our own keys those that an evaluation reads, and RLlib's that it sets itself.

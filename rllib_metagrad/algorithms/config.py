@@ -150,11 +150,13 @@ class IncentiveDesignConfig(CompatConfig):
         mechanism = mechanism_name(settings.incentives, settings.designer)
         check_mechanism(mechanism, settings.incentives.mechanism_config)
         checks.check_outputs(settings, mechanism)
+        checks.check_response(settings)
         networks = [own.network for own in policies.own_settings(self).values() if own.network is not None]
         checks.check_critics(self, settings.agents, [settings.agents.network, *networks])
         check_loss(settings.agents)
         own = {"agent_network": settings.agents.network, "designer_network": settings.designer.network}
-        check_networks({**own, "designer_critic_network": getattr(settings.designer, "critic_network", None)})
+        critics = ("critic_network", "response_critic_network")
+        check_networks({**own, **{f"designer_{key}": getattr(settings.designer, key, None) for key in critics}})
         self._check_own_designer(settings)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))

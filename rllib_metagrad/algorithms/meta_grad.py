@@ -6,7 +6,12 @@ from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.learners.designers import AMDLearner, MetaGradLearner
-from rllib_metagrad.settings import IncentiveFunctionSettings, LookingThroughSettings, MetaGradSettings
+from rllib_metagrad.settings import (
+    IncentiveFunctionSettings,
+    LookingThroughSettings,
+    MetaGradDesignerSettings,
+    MetaGradSettings,
+)
 from rllib_metagrad.settings.methods import METHODS
 
 
@@ -24,7 +29,7 @@ class MetaGradConfig(IncentiveDesignConfig):
         algorithm = config.build_algo()
     """
 
-    designer = Keys(IncentiveFunctionSettings)
+    designer = Keys(MetaGradDesignerSettings)
     incentives = Keys(MetaGradSettings)
 
     def __init__(self, algo_class: type | None = None) -> None:

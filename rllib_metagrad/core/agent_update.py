@@ -67,6 +67,19 @@ class Policy(Protocol):
         """Values ``[P, n]`` of observations ``[P, n, *obs]``."""
         ...
 
+    def fisher_product(
+        self, theta: Tensor, observations: Tensor, masks: Tensor | None, weights: Tensor, x: Tensor
+    ) -> Tensor:
+        """``F x`` of ``[P, D]``: the weighted sum over ``[P, n]`` observations of the policy's Fisher matrix without
+        exploration, exact over actions, times x."""
+        ...
+
+    def centered(
+        self, theta: Tensor, observations: Tensor, masks: Tensor | None, scores: Tensor, actions: Tensor
+    ) -> Tensor:
+        """``[P, n]``: scores ``[P, n, outputs]``, one an action, at the actions taken, less the policy's mean."""
+        ...
+
     @property
     def trainable(self) -> Tensor | None:
         """``[P, 1]`` 1 for policies that learn and 0 for frozen ones, or None if all learn."""

@@ -7,19 +7,28 @@ training data of their next one. The learners of RLlib call the same two steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from rllib_metagrad.core import losses
-from rllib_metagrad.core.agent_update import ForwardPass, Lesson, Update, flatten_steps, update
+from rllib_metagrad.core.agent_update import ForwardPass, Update, update
 from rllib_metagrad.core.cloning import clone_agents
-from rllib_metagrad.core.decisions import hold
-from rllib_metagrad.core.designer_objective import Objective, designer_objective
-from rllib_metagrad.core.meta_gradient import Replica, replicate
+from rllib_metagrad.core.designer_gradient import (
+    DesignerGradient,
+    EtaGradient,
+    designer_gradient,
+    incentive_outputs,
+    predicted_kl,
+)
+from rllib_metagrad.core.designer_objective import designer_objective
 from rllib_metagrad.core.minibatches import minibatches_of
+from rllib_metagrad.core.scene import (
+    LookingThrough,
+    make_replicas,
+)
 from rllib_metagrad.core.state import (
     AgentsUpdate,
     AlgorithmState,
@@ -38,42 +47,15 @@ from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.metrics import (
     COST_GRADIENT_NORM,
     DESIGNER_COST,
-    DESIGNER_LOSS,
-    DIRECT_GRADIENT_NORM,
     META_GRADIENT_NORM,
+    PREDICTED_KL,
     REPLICA_GAP,
     SKIPPED_UPDATES,
 )
-from rllib_metagrad.settings import IncentiveFunctionSettings, LookingThroughSettings, MetaGradSettings
+from rllib_metagrad.settings import MetaGradSettings
+from rllib_metagrad.settings.designer import MetaGradDesignerSettings
 
-LookingThrough = Setup[IncentiveFunction, IncentiveFunctionSettings, LookingThroughSettings]
-MetaGradSetup = Setup[IncentiveFunction, IncentiveFunctionSettings, MetaGradSettings]
-
-
-@dataclass(frozen=True)
-class EtaGradient:
-    """Gradients with respect to eta ``[1, D]``, summed over learners, and the replicas they came through.
-
-    Attributes:
-        meta: first term of eq. (4), with the direct effect of ``designer_direct_coeff``.
-        cost: gradient of psi; None if nobody needs it.
-        cost_value: psi.
-        replicas: of the agents' update, one a stack.
-        metrics: on the way.
-    """
-
-    meta: Tensor
-    cost: Tensor | None
-    cost_value: Tensor
-    replicas: tuple[Replica, ...]
-    metrics: Metrics
-
-
-#: How the designer's gradient is taken: ``(setup, past, eta, validation, objective, forward, want_cost)``, see
-#: :func:`through_update`.
-DesignerGradient = Callable[
-    [LookingThrough, AgentsUpdate, Tensor, Trajectory, Objective, Sequence[ForwardPass] | None, bool], EtaGradient
-]
+MetaGradSetup = Setup[IncentiveFunction, MetaGradDesignerSettings, MetaGradSettings]
 
 
 def metagrad_step(
@@ -158,7 +140,7 @@ def designer_step(
         setup: functions and settings.
         state: with the agents' last update; its agents sampled ``validation``.
         validation: tau_hat.
-        gradient_of: the designer's gradient; None for :func:`through_update`, the paper's.
+        gradient_of: the designer's gradient; None for :func:`designer_gradient`.
         want_cost: report psi's gradient even where it has no weight.
         want_gap: report how far a whole replica is from the update that agents made.
 
@@ -186,15 +168,18 @@ def designer_step(
         eta = past.eta + (state.eta.value - start)
         known = past if epoch == 0 else replace(past, outcomes=None)
         at = forward if epoch == 0 else None
-        gradient = (gradient_of or through_update)(setup, known, eta, validation, objective, at, want_cost)
+        gradient = (gradient_of or designer_gradient)(
+            setup, known, eta, validation, objective, at, want_cost, state.agents, state.memory
+        )
         metrics += gradient.metrics
         if epoch == 0 and want_gap and not cloned:
             metrics.append(Measured(REPLICA_GAP, replica_gap(setup, state, past)))
         stepped = descend(setup, state, gradient)
         if stepped is None:
             return state, forward, [*metrics, Measured(SKIPPED_UPDATES, 1)]
-        state, more = stepped
-        metrics += more
+        before, (state, more) = state.eta.value, stepped
+        state, of_limit = _limit(setup, known, before, replace(state, memory=gradient.memory))
+        metrics += more + of_limit
     if cloned and gradient is not None:
         clones = tuple(replace(r.outcome.state, theta=r.theta_hat) for r in gradient.replicas)
         state = replace(state, clones=clones)
@@ -205,103 +190,6 @@ def count_update(setup: LookingThrough, state: AlgorithmState) -> tuple[Algorith
     """Counts an update of the agents, and says whether the designer looks through it, see ``interval``."""
     count = (state.num_seen + 1) % setup.settings.designer.interval
     return replace(state, num_seen=count), count == 0
-
-
-def through_update(
-    setup: LookingThrough,
-    past: AgentsUpdate,
-    eta: Tensor,
-    validation: Trajectory,
-    objective: Objective,
-    forward: Sequence[ForwardPass] | None,
-    want_cost: bool,
-) -> EtaGradient:
-    """Equation (4), its two terms apart: through the agents' update, and of the cost psi.
-
-    Args:
-        setup: functions and settings.
-        past: the agents' update to look through.
-        eta: ``[1, D]``, where the gradient is taken.
-        validation: tau_hat.
-        objective: the designer's, on tau_hat.
-        forward: passes over tau_hat of the policies where the outer gradient is taken; None for the replicas'.
-        want_cost: compute psi's gradient even where it has no weight.
-    """
-    designer, mechanism, reduction = setup.settings.designer, setup.designer.mechanism, setup.reduction
-    tau = past.trajectory
-    eta = eta.detach().requires_grad_()
-    outputs = incentive_outputs(setup.designer, eta, tau)  # mu_eta(s, a)
-    rewards = mechanism.rewards(outputs, tau)  # r_i(s, a, mu_eta)
-    replicas = _replicas(setup, past, rewards)  # theta_hat(eta), eq. (3)
-    if forward is None:
-        forward = forward_passes(setup, [replica.theta_hat for replica in replicas], validation)
-    outer, metrics = outer_gradient(setup, forward, validation, objective)  # v = d L_ID / d theta_hat, eq. (5)
-    through_agents = torch.stack([replica.pull_back(v) for replica, v in zip(replicas, outer, strict=True)]).sum()
-    (meta,) = torch.autograd.grad(through_agents, eta, retain_graph=True)  # (d theta_hat / d eta)^T v
-
-    paid = mechanism.incentives(outputs, tau) if designer.cost == "realized" else outputs
-    psi = losses.incentive_cost(paid.sum(-1), tau.stepped, tau.over, setup.settings.agents.gamma, reduction)
-    direct, more = _direct_gradient(setup, objective, outputs, tau, eta)
-    meta = meta + direct
-    of_cost = None
-    if want_cost or designer.cost_coeff > 0 or designer.cost_lr is not None:
-        of_cost = reduction.sum(torch.autograd.grad(psi, eta)[0])
-    return EtaGradient(reduction.sum(meta), of_cost, reduction.sum(psi.detach()), replicas, metrics + more)
-
-
-def outer_gradient(
-    setup: LookingThrough, forward: Sequence[ForwardPass], validation: Trajectory, objective: Objective
-) -> tuple[list[Tensor], Metrics]:
-    """``v = d L_ID / d theta_hat`` of every stack, ``[P, D]`` each, summed over learners: eq. (5) differentiated.
-
-    The designer's loss is one of the *joint* action: log-probabilities of all agents that acted are summed.
-    """
-    designer, reduction = setup.settings.designer, setup.reduction
-    joint = torch.zeros_like(objective.advantages)
-    old_joint = torch.zeros_like(objective.advantages)
-    for now, stack in zip(forward, validation.stacks, strict=True):
-        active = stack.select(validation.active)
-        joint = joint + (now.evaluation.log_probs.reshape(active.shape) * active).sum((0, 3))
-        old_joint = old_joint + (flatten_steps(stack)[3].reshape(active.shape) * active).sum((0, 3))
-    weights = losses.weights_of(validation.stepped, reduction, dim=(0, 1))
-    per_step = losses.designer_outer_loss(designer.loss, joint, old_joint, objective.advantages, designer.clip_param)
-    loss = (weights * per_step).sum()
-    # The agents' update goes back through the same graphs.
-    gradients = torch.autograd.grad(loss, [now.theta for now in forward], retain_graph=True)
-    metrics: Metrics = [Measured(DESIGNER_LOSS, reduction.sum(loss.detach()))]
-    return [reduction.sum(gradient) for gradient in gradients], metrics
-
-
-def incentive_outputs(designer: IncentiveFunction, eta: Tensor, trajectory: Trajectory) -> Tensor:
-    """``mu_eta`` on a trajectory, ``[T, B, U]``, differentiable in eta."""
-    due = trajectory.designer_due
-    if due is not None:
-        states = trajectory.states[:-1][due]
-        decided = designer.outputs(eta, states, states.new_zeros(len(states), 0))
-        return hold(decided, due, trajectory.designer_output)
-    t, b = trajectory.stepped.shape
-    states, features = trajectory.states[:-1].flatten(0, 1), trajectory.action_features.flatten(0, 1)
-    return designer.outputs(eta, states, features).reshape(t, b, -1)
-
-
-def _direct_gradient(
-    setup: LookingThrough, objective: Objective, outputs: Tensor, tau: Trajectory, eta: Tensor
-) -> tuple[Tensor, Metrics]:
-    """This learner's share of the gradient of minus the mean R^ID at fixed actions, weighted.
-
-    Where outputs move what R^ID is made of (taxes that are redistributed), its derivative has a term that eq. (4)
-    leaves out: their effect before anybody has learned. It is in the units of the advantages.
-    """
-    weight = setup.settings.designer.direct_coeff
-    if weight == 0:
-        return torch.zeros_like(eta), []
-    rewards = setup.designer.mechanism.designer_rewards(outputs, tau)
-    weights = losses.weights_of(tau.stepped, setup.reduction, dim=(0, 1))
-    loss = -weight * objective.reward_unit * (weights * rewards).sum()
-    if not loss.requires_grad:
-        return torch.zeros_like(eta), []
-    (gradient,) = torch.autograd.grad(loss, eta, retain_graph=True)
-    return gradient, [Measured(DIRECT_GRADIENT_NORM, setup.reduction.sum(gradient).norm())]
 
 
 def descend(
@@ -326,6 +214,20 @@ def descend(
     return state, metrics
 
 
+def _limit(
+    setup: LookingThrough, past: AgentsUpdate, before: Tensor, state: AlgorithmState
+) -> tuple[AlgorithmState, Metrics]:
+    """Shortens the designer's step to ``response_kl``, the divergence by which it moves the agents' answer."""
+    most = getattr(setup.settings.designer, "response_kl", None)
+    if most is None:
+        return state, []
+    eta = state.eta
+    kl = float(predicted_kl(setup, past, before, eta.value))
+    share = min(1.0, math.sqrt(most / kl)) if kl > 0 else 1.0
+    state = replace(state, eta=replace(eta, value=torch.lerp(before, eta.value, share)))
+    return state, [Measured(PREDICTED_KL, kl * share * share)]
+
+
 def replica_gap(setup: LookingThrough, state: AlgorithmState, past: AgentsUpdate) -> float:
     """The invariant: the replica IS the update that the agents made. The largest difference of a parameter.
 
@@ -334,12 +236,5 @@ def replica_gap(setup: LookingThrough, state: AlgorithmState, past: AgentsUpdate
     with torch.no_grad():
         outputs = incentive_outputs(setup.designer, past.eta, past.trajectory)
     rewards = setup.designer.mechanism.rewards(outputs, past.trajectory)
-    replicas = _replicas(setup, replace(past, outcomes=None), rewards)
+    replicas = make_replicas(setup, replace(past, outcomes=None), rewards)
     return max(float((r.theta_hat - now.theta).abs().max()) for r, now in zip(replicas, state.agents, strict=True))
-
-
-def _replicas(setup: LookingThrough, past: AgentsUpdate, rewards: Tensor) -> tuple[Replica, ...]:
-    lessons: tuple[Lesson, ...] = past.lessons(setup)
-    outcomes: Sequence[Update | None] = past.outcomes or [None] * len(lessons)
-    mode = setup.settings.incentives.meta_gradient
-    return tuple(replicate(mode, lesson, rewards, known) for lesson, known in zip(lessons, outcomes, strict=True))

@@ -9,8 +9,9 @@ import torch
 
 from rllib_metagrad.core import losses
 from rllib_metagrad.core.agent_update import ForwardPass
-from rllib_metagrad.core.algorithm import LookingThrough, count_update, descend, through_update
+from rllib_metagrad.core.algorithm import count_update, descend
 from rllib_metagrad.core.decisions import decisions
+from rllib_metagrad.core.designer_gradient import LookingThrough, through_update
 from rllib_metagrad.core.designer_objective import designer_objective
 from rllib_metagrad.core.state import (
     AgentsUpdate,

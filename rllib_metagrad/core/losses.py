@@ -278,7 +278,20 @@ def incentive_cost(per_step: Tensor, stepped: Tensor, over: Tensor, gamma: float
         gamma: discount.
         reduction: across learners.
     """
-    discount = torch.ones_like(per_step)
-    for t in range(1, per_step.shape[0]):
-        discount[t] = torch.where(over[t - 1] | ~stepped[t - 1], 1.0, gamma * discount[t - 1])
+    discount = discounts(stepped, over, gamma, per_step)
     return (weights_of(stepped, reduction, dim=(0, 1)) * discount * per_step).sum()
+
+
+def discounts(stepped: Tensor, over: Tensor, gamma: float, like: Tensor) -> Tensor:
+    """``gamma^t`` ``[T, B]`` of every step, t counted from its episode's start (or the fragment's).
+
+    Args:
+        stepped: ``[T, B]`` bool, real steps.
+        over: ``[T, B]`` bool, last step of an episode.
+        gamma: discount.
+        like: a tensor of the wanted shape, dtype and device.
+    """
+    discount = torch.ones_like(like)
+    for t in range(1, like.shape[0]):
+        discount[t] = torch.where(over[t - 1] | ~stepped[t - 1], 1.0, gamma * discount[t - 1])
+    return discount

@@ -73,7 +73,7 @@ class Replica:
             pulled = self._pull_back_step(step, cotangent, first_cotangent, second_cotangent)
             through_theta, w, first_cotangent, second_cotangent = pulled
             batch = self.outcome.batch.select(index)
-            share, curvature = self._along(step.theta, batch, w, curvature=j > 0)
+            share, curvature = loss_along(self.lesson, step.theta, batch, w, curvature=j > 0)
             total = total + share
             if curvature is not None:
                 cotangent = through_theta + curvature
@@ -111,40 +111,49 @@ class Replica:
         second_out = pulled[3] if len(pulled) > 2 and through_second else None
         return pulled[0], w, first_out, second_out
 
-    def _along(self, theta: Tensor, batch: Batch, w: Tensor, curvature: bool) -> tuple[Tensor, Tensor | None]:
-        """What one step's loss does along ``w``: ``<g(eta), w>`` and, if wanted, ``H w``, summed over learners.
 
-        The first is given up to terms without eta: linear in ``A(eta)`` and ``R(eta)``, with constant coefficients.
-        Both come from one pass with tangents, the second by forward mode over reverse mode.
-        """
-        settings, policy, reduction = self.lesson.settings, self.lesson.policy, self.lesson.reduction
-        epsilon, kind = self.lesson.trajectory.epsilon, find_loss(settings.loss)
-        moved = kind.needs_critic and policy.has_critic
-        moved = moved and (policy.shares_trunk or bool(w[:, policy.critic_only].any()))
-        weights = losses.weights_of(batch.active, reduction)
-        product = None
-        with forward_ad.dual_level(), torch.set_grad_enabled(curvature):
-            dual = forward_ad.make_dual(theta.detach().requires_grad_(curvature), w)
-            if curvature or moved:
-                evaluation = policy.evaluate(
-                    dual, batch.observations, batch.actions, batch.masks, epsilon, batch.num_rows
-                )
-            else:
-                log_probs = policy.log_probs(dual, batch.observations, batch.actions, batch.masks, epsilon)
-                evaluation = Evaluation(log_probs, log_probs, None)
-            log_probs, log_probs_along = _unpack(evaluation.log_probs)
-            if moved:
-                assert evaluation.values is not None
-                values_along = _unpack(evaluation.values)[1]
-            if curvature:
-                share, _ = loss(evaluation, batch.detach(), settings, reduction)
-                (grad,) = torch.autograd.grad(share, dual)
-                product = reduction.sum(_unpack(grad)[1])
-        slope = kind.slope(log_probs, batch.old_log_probs, batch.advantages.detach(), settings)
-        total = -(weights * slope * log_probs_along * batch.advantages).sum()
+def loss_along(
+    lesson: Lesson, theta: Tensor, batch: Batch, w: Tensor, *, curvature: bool = False, critic: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """What one step's loss does along ``w``: ``<g(eta), w>`` and, if wanted, ``H w``, summed over learners.
+
+    The first is this learner's share, up to terms without eta: linear in ``A(eta)`` and ``R(eta)``, with constant
+    coefficients. Both come from one pass with tangents, the second by forward mode over reverse mode.
+
+    Args:
+        lesson: whose loss.
+        theta: ``[P, D]``, where.
+        batch: with advantages and value targets that depend on eta.
+        w: ``[P, D]``.
+        curvature: whether ``H w`` is wanted.
+        critic: whether the critic's loss counts, where it moves what the actor uses.
+    """
+    settings, policy, reduction = lesson.settings, lesson.policy, lesson.reduction
+    epsilon, kind = lesson.trajectory.epsilon, find_loss(settings.loss)
+    moved = critic and kind.needs_critic and policy.has_critic
+    moved = moved and (policy.shares_trunk or bool(w[:, policy.critic_only].any()))
+    weights = losses.weights_of(batch.active, reduction)
+    product = None
+    with forward_ad.dual_level(), torch.set_grad_enabled(curvature):
+        dual = forward_ad.make_dual(theta.detach().requires_grad_(curvature), w)
+        if curvature or moved:
+            evaluation = policy.evaluate(dual, batch.observations, batch.actions, batch.masks, epsilon, batch.num_rows)
+        else:
+            log_probs = policy.log_probs(dual, batch.observations, batch.actions, batch.masks, epsilon)
+            evaluation = Evaluation(log_probs, log_probs, None)
+        log_probs, log_probs_along = _unpack(evaluation.log_probs)
         if moved:
-            total = total - (settings.vf_coeff * weights * values_along * batch.value_targets).sum()
-        return total, product
+            assert evaluation.values is not None
+            values_along = _unpack(evaluation.values)[1]
+        if curvature:
+            share, _ = loss(evaluation, batch.detach(), settings, reduction)
+            (grad,) = torch.autograd.grad(share, dual)
+            product = reduction.sum(_unpack(grad)[1])
+    slope = kind.slope(log_probs, batch.old_log_probs, batch.advantages.detach(), settings)
+    total = -(weights * slope * log_probs_along * batch.advantages).sum()
+    if moved:
+        total = total - (settings.vf_coeff * weights * values_along * batch.value_targets).sum()
+    return total, product
 
 
 def _unpack(dual: Tensor) -> tuple[Tensor, Tensor]:

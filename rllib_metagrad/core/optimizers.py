@@ -82,3 +82,24 @@ def step(
     second_hat = second / (1 - beta2**count)
     root = torch.sqrt(second_hat + settings.root if settings.root else second_hat)
     return theta - lr * first_hat / (root + settings.eps), OptimizerState(first, second, count)
+
+
+def gain(
+    settings: OptimizerSettings, grad: Tensor, state: OptimizerState, rates: Tensor | None = None
+) -> float | Tensor:
+    """What a lasting gradient is multiplied by in each step, momentum having caught up: a factor for ``[P, D]``.
+
+    Args:
+        settings: the rule and its rates.
+        grad: ``[P, D]``, of the last step: a clipped norm is taken as given.
+        state: after that step.
+        rates: see :func:`step`.
+    """
+    factor: float | Tensor = settings.lr if rates is None else rates
+    if settings.grad_clip is not None:
+        norm = torch.linalg.vector_norm(grad, dim=-1, keepdim=True)
+        factor = factor * (settings.grad_clip / norm.clamp(min=settings.grad_clip))
+    if state.second is None:
+        return factor
+    second = state.second / (1 - settings.betas[1] ** state.count)
+    return factor / (torch.sqrt(second + settings.root) + settings.eps)

@@ -107,7 +107,7 @@ class Critic(Protocol):
 
 @dataclass(frozen=True)
 class Parameter:
-    """A row of parameters ``[1, D]`` with the state of its optimizer."""
+    """Parameters ``[1, D]``, or ``[P, D]`` for every policy of a stack, with the state of their optimizer."""
 
     value: Tensor
     optimizer: OptimizerState
@@ -120,6 +120,84 @@ class Parameter:
     def step(self, grad: Tensor, settings: OptimizerSettings) -> Self:
         """After one optimizer step downhill."""
         return type(self)(*optimizers.step(settings, self.value, grad, self.optimizer))
+
+
+class AnswerCritic(Protocol):
+    """``q_i(o, a)``: what one agent's action is worth to the designer, given what that agent sees."""
+
+    def initialize(self, stack: int, generator: torch.Generator) -> Tensor:
+        """Initial parameters ``[P, D]`` of so many agents' critics."""
+        ...
+
+    def scores(self, psi: Tensor, observations: Tensor) -> Tensor:
+        """A score ``[P, n, outputs]`` for each action at observations ``[P, n, *obs]``."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunningMoments:
+    """Exponentially weighted mean and mean square of a vector, to tell a gradient's signal from its noise.
+
+    Attributes:
+        total: weighted sum of vectors ``[1, D]``.
+        square: weighted sum of their squared lengths.
+        weight, weight_square: sums of the weights and of their squares.
+    """
+
+    total: Tensor
+    square: Tensor
+    weight: float = 0.0
+    weight_square: float = 0.0
+
+    DECAY = 0.99
+
+    @classmethod
+    def start(cls, like: Tensor) -> Self:
+        """Of nothing yet."""
+        return cls(torch.zeros_like(like), torch.zeros((), dtype=like.dtype, device=like.device))
+
+    def add(self, vector: Tensor) -> Self:
+        """With one more."""
+        d = self.DECAY
+        return type(self)(
+            d * self.total + vector,
+            d * self.square + (vector * vector).sum(),
+            d * self.weight + 1,
+            d * d * self.weight_square + 1,
+        )
+
+    def signal_to_noise(self) -> float:
+        """Length of the mean over the standard deviation of one vector about it; 0 if it is not above chance."""
+        count = self.weight * self.weight / self.weight_square if self.weight else 0.0
+        if count <= 1.5:
+            return 0.0
+        mean = self.total / self.weight
+        length = float((mean * mean).sum())
+        noise = max(float(self.square) / self.weight - length, 0.0) * count / (count - 1)
+        signal = max(length - noise / count, 0.0)
+        return math.sqrt(signal / noise) if noise > 0 else math.inf if signal else 0.0
+
+
+@dataclass(frozen=True)
+class AnswerMemory:
+    """What the designer keeps, from update to update, of how agents answer (core/response.py).
+
+    Attributes:
+        count: designer's updates so far.
+        w: last solution of every stack, ``[P, D]``, where the next solve starts; None before the first.
+        eigenvalue: running mean eigenvalue of every stack's curvature, ``[P, 1]``; None before the first.
+        gradients: of the agents' last update, ``[P, D]``, for ``follower_gap``; None before the first.
+        critics: ``q`` of every stack; None where there are none.
+        response, direct: moments of the two parts of the designer's gradient; None before the first.
+    """
+
+    count: int = 0
+    w: tuple[Tensor, ...] | None = None
+    eigenvalue: tuple[Tensor, ...] | None = None
+    gradients: tuple[Tensor, ...] | None = None
+    critics: tuple[Parameter, ...] | None = None
+    response: RunningMoments | None = None
+    direct: RunningMoments | None = None
 
 
 F_co = TypeVar("F_co", bound=Designer, covariant=True)
@@ -139,6 +217,7 @@ class Setup(Generic[F_co, D_co, I_co]):
         reduction: across learners.
         env_steps: when the settings hold, see :meth:`at`.
         stack_names: of the stacks, for messages.
+        answer_critics: of every stack, for ``designer_response: critic``; else empty.
     """
 
     policies: tuple[Policy, ...]
@@ -148,6 +227,7 @@ class Setup(Generic[F_co, D_co, I_co]):
     reduction: Reduction = field(default_factory=OneLearner)
     env_steps: int = 0
     stack_names: tuple[str, ...] = ()
+    answer_critics: tuple[AnswerCritic, ...] = ()
 
     def at(self, env_steps: int) -> Self:
         """After so many environment steps: schedules at their values. What learns takes this."""
@@ -206,6 +286,7 @@ class AlgorithmState:
         clones: surrogates of agents that cannot be opened, or None.
         last_update: that the designer looks through next; None at the start, and after an update that was skipped.
         num_seen: how many of the agents' updates came by since the designer looked through one (``interval``).
+        memory: of the agents' answer; only ``designer_response: update`` needs none.
     """
 
     agents: tuple[AgentState, ...]
@@ -216,6 +297,7 @@ class AlgorithmState:
     clones: tuple[AgentState, ...] | None = None
     last_update: AgentsUpdate | None = None
     num_seen: int = 0
+    memory: AnswerMemory = AnswerMemory()
 
 
 def initial_state(
@@ -226,7 +308,7 @@ def initial_state(
     Args:
         setup: whose.
         stack_sizes: P of every stack.
-        generator: draws agents, designer, critic and clones, in this order.
+        generator: draws agents, designer, critic, clones and answers' critics, in this order.
         device: where they go; None for the CPU.
     """
     now = setup.at(0)
@@ -245,13 +327,19 @@ def initial_state(
     has_target = phi is not None and getattr(now.settings.designer, "target_tau", None) is not None
     # A designer that cannot see the agents does not know their start either.
     cloned = getattr(now.settings.incentives, "agent_model", None) == "cloned"
+    clones = fresh() if cloned else None
+    critics = tuple(
+        Parameter.start(critic.initialize(size, generator).to(device))
+        for critic, size in zip(setup.answer_critics, stack_sizes, strict=False)
+    )
     return AlgorithmState(
         agents=agents,
         eta=eta,
         phi=phi,
         phi_target=phi.value if phi is not None and has_target else None,
         cost_optimizer=Parameter.start(torch.zeros_like(eta.value)).optimizer,
-        clones=fresh() if cloned else None,
+        clones=clones,
+        memory=AnswerMemory(critics=critics or None),
     )
 
 

@@ -282,6 +282,7 @@ class IncentiveLearner(CompatLearner):
             # A shard of the trajectory says nothing about the other learners': they start the pipeline afresh.
             "last_update": state.last_update if self.config.num_learners <= 1 else None,
             "num_seen": state.num_seen,
+            "memory": state.memory,
             "generator": self.generator.get_state(),
             "env_steps": self._env_steps,
         }
@@ -304,6 +305,7 @@ class IncentiveLearner(CompatLearner):
             clones=None if clones is None else tuple(clones),
             last_update=saved["last_update"],
             num_seen=saved.get("num_seen", saved.get("looked_at", 0)),  # its name in 0.1
+            memory=saved.get("memory", now.memory),
         )
         self.generator.set_state(saved["generator"].cpu())  # draws are the CPU's, so that they do not depend on devices
         self._env_steps = saved["env_steps"]

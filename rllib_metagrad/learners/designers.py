@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rllib_metagrad.core.agent_update import ForwardPass
-from rllib_metagrad.core.algorithm import LookingThrough, MetaGradSetup, designer_step
+from rllib_metagrad.core.algorithm import MetaGradSetup, designer_step
 from rllib_metagrad.core.baselines import DualRLSetup, amd_designer_step, dual_rl_designer_step
+from rllib_metagrad.core.scene import LookingThrough
 from rllib_metagrad.core.state import AlgorithmState, Metrics
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.learners.base import IncentiveLearner

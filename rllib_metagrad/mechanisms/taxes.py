@@ -103,11 +103,18 @@ class BracketedTax(BoundedIncentives):
         return torch.where(levied, net_transfers(owed, context.coin), 0.0)
 
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
-        """On tax days the change of utility with the taxes of these rates; in all other steps as recorded."""
+        """Rewards ``[T, B, N]`` under these rates, as if everybody had acted as recorded.
+
+        Rewards are changes of utility. Coin that other taxes would have left stays to the end of the episode (or
+        fragment), so what taxes change is the utility of all later coin: rewards add up to that of the last.
+        """
         context = TaxContext.read(trajectory.context)
-        _, utility = self._after_taxes(output, trajectory)
+        _, recorded = self._after_taxes(trajectory.designer_output, trajectory)
         levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
-        return torch.where(levied, utility - context.previous_utility, trajectory.rewards)
+        in_force = torch.where(levied, recorded - context.previous_utility, trajectory.rewards)
+        other = self._utility(self._coin_under(output, trajectory), trajectory)
+        gap = torch.where(trajectory.active, other - recorded, 0.0)
+        return in_force + gap - _before(gap, trajectory)
 
     def _after_taxes(self, output: Tensor, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
         """All coin and utility ``[T, B, N]`` after this step's taxes at these rates."""
@@ -130,6 +137,17 @@ class BracketedTax(BoundedIncentives):
         It is a level, or the change of one. Coin that other taxes would have left stays where it is until the
         end of the episode (or fragment).
         """
+        coin = self._coin_under(output, trajectory)
+        if self.welfare is None:
+            return torch.where(trajectory.stepped, productivity_times_equality(coin), trajectory.designer_rewards)
+        income = TaxContext.read(trajectory.context).income
+        other = self.welfare(income, coin, self._utility(coin, trajectory))
+        recorded = self.welfare(income, *self._after_taxes(trajectory.designer_output, trajectory))
+        gap = torch.where(trajectory.stepped, other - recorded, 0.0)
+        return trajectory.designer_rewards + gap - _before(gap, trajectory)
+
+    def _coin_under(self, output: Tensor, trajectory: Trajectory) -> Tensor:
+        """All coin ``[T, B, N]`` after each step's taxes, had these rates been in force since the episode's start."""
         now = self.incentives(output, trajectory)
         gained = (now - self.incentives(trajectory.designer_output, trajectory)).cumsum(0)
         # Of all taxes before this step's, in its episode alone.
@@ -138,14 +156,13 @@ class BracketedTax(BoundedIncentives):
         start = torch.zeros(before.shape[:2], dtype=torch.int64, device=before.device)
         start[1:] = torch.where(trajectory.over[:-1], rows, 0).cummax(0).values
         before = before - before.gather(0, start.unsqueeze(-1).expand_as(before))
-        coin = self._coin(trajectory) + before + now
-        if self.welfare is None:
-            return torch.where(trajectory.stepped, productivity_times_equality(coin), trajectory.designer_rewards)
-        income = TaxContext.read(trajectory.context).income
-        other = self.welfare(income, coin, self._utility(coin, trajectory))
-        recorded = self.welfare(income, *self._after_taxes(trajectory.designer_output, trajectory))
-        gap = torch.where(trajectory.stepped, other - recorded, 0.0)
-        return trajectory.designer_rewards + gap - torch.where(_shifted(trajectory.over), 0.0, _shifted(gap))
+        return self._coin(trajectory) + before + now
+
+
+def _before(values: Tensor, trajectory: Trajectory) -> Tensor:
+    """The values of the step before ``[T, B, ...]``, zero in an episode's first."""
+    over = _shifted(trajectory.over).reshape(*values.shape[:2], *[1] * (values.ndim - 2))
+    return torch.where(over, 0.0, _shifted(values))
 
 
 def _shifted(values: Tensor) -> Tensor:

@@ -248,6 +248,29 @@ class DesignerCritic:
         return self.network.apply(leaves, states.unsqueeze(0)).squeeze(0).squeeze(-1)
 
 
+class AnswerCritic:
+    """``q_i(o, a)`` of a stack's agents (core/response.py): a score for each action, parameters ``[P, D]``."""
+
+    def __init__(
+        self,
+        observation_shape: tuple[int, ...],
+        num_scores: int,
+        settings: NetworkSettings,
+        picture_shape: tuple[int, ...] | None,
+    ) -> None:
+        key = "designer_response_critic_network"
+        self.network = make_network(key, observation_shape, num_scores, settings, "answer_", None, picture_shape)
+        self.parameters = Parameters(self.network.leaves)
+
+    def initialize(self, stack: int, generator: torch.Generator) -> Tensor:
+        """Initial ``psi [P, D]``."""
+        return self.parameters.initialize(stack, generator)
+
+    def scores(self, psi: Tensor, observations: Tensor) -> Tensor:
+        """``[P, n, outputs]`` of observations ``[P, n, *obs]``."""
+        return self.network.apply(self.parameters.split(psi), observations)
+
+
 def mechanism_name(incentives: IncentiveSettings, designer: DesignerSettings) -> str:
     """The mechanism that the user names, or the usual one of this kind of designer."""
     if isinstance(incentives.mechanism, str):

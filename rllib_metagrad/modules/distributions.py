@@ -54,6 +54,22 @@ class ActionDistribution(Protocol):
         """Entropy of the policy without exploration, in nats."""
         ...
 
+    def fisher_metric(self, outputs: Tensor, masks: Tensor | None, along: Tensor) -> Tensor:
+        """The Fisher matrix with respect to outputs, without exploration, times ``along``, a change of them.
+
+        Raises:
+            NotImplementedError: for continuous actions.
+        """
+        ...
+
+    def centered(self, outputs: Tensor, masks: Tensor | None, scores: Tensor, actions: Tensor) -> Tensor:
+        """Scores, one for each output, at the actions taken, less their mean under the policy without exploration.
+
+        Raises:
+            NotImplementedError: for continuous actions.
+        """
+        ...
+
 
 def _masked(logits: Tensor, masks: Tensor | None) -> Tensor:
     return logits if masks is None else torch.where(masks, logits, _MASKED)
@@ -119,6 +135,16 @@ class Categorical:
         log_probs = _log_probs(outputs, masks)
         return -(torch.exp(log_probs) * log_probs).sum(-1)
 
+    def fisher_metric(self, outputs: Tensor, masks: Tensor | None, along: Tensor) -> Tensor:
+        """``(diag(p) - p p^T) along``."""
+        probs = torch.softmax(_masked(outputs, masks), dim=-1)
+        return probs * (along - (probs * along).sum(-1, keepdim=True))
+
+    def centered(self, outputs: Tensor, masks: Tensor | None, scores: Tensor, actions: Tensor) -> Tensor:
+        """``q(a) - sum_b p(b) q(b)``."""
+        probs = torch.softmax(_masked(outputs, masks), dim=-1)
+        return scores.gather(-1, actions.unsqueeze(-1)).squeeze(-1) - (probs * scores).sum(-1)
+
 
 class MultiCategorical:
     """Independent choices, one of ``nvec[d]`` each; masks are concatenated."""
@@ -165,6 +191,17 @@ class MultiCategorical:
         """Sum over choices."""
         return torch.stack([part.entropy(o, None, m) for part, o, m in self._split(outputs, masks)], -1).sum(-1)
 
+    def fisher_metric(self, outputs: Tensor, masks: Tensor | None, along: Tensor) -> Tensor:
+        """Block by block, as choices are independent."""
+        parts = zip(self._split(outputs, masks), torch.split(along, self.nvec, dim=-1), strict=True)
+        return torch.cat([part.fisher_metric(o, m, a) for (part, o, m), a in parts], -1)
+
+    def centered(self, outputs: Tensor, masks: Tensor | None, scores: Tensor, actions: Tensor) -> Tensor:
+        """The sum over choices."""
+        parts = zip(self._split(outputs, masks), torch.split(scores, self.nvec, dim=-1), strict=True)
+        terms = [part.centered(o, m, q, actions[..., d]) for d, ((part, o, m), q) in enumerate(parts)]
+        return torch.stack(terms, -1).sum(-1)
+
 
 class DiagonalGaussian:
     """Continuous actions ``[D]``: the network gives means, standard deviations are free parameters.
@@ -209,3 +246,11 @@ class DiagonalGaussian:
         """Of the normal distribution, in nats."""
         assert log_std is not None
         return (log_std + 0.5 * (1 + _LOG_2PI)).expand_as(outputs).sum(-1)
+
+    def fisher_metric(self, outputs: Tensor, masks: Tensor | None, along: Tensor) -> Tensor:
+        """Of no use: without entropy an agent's curvature is that of its reward in the action, not ``alpha F``."""
+        raise NotImplementedError("designer_response: fisher needs discrete actions")
+
+    def centered(self, outputs: Tensor, masks: Tensor | None, scores: Tensor, actions: Tensor) -> Tensor:
+        """Continuous actions have no scores one by one."""
+        raise NotImplementedError("designer_response: critic needs discrete actions")

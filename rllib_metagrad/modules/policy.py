@@ -5,6 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import torch
+import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 
 from rllib_metagrad.core.losses import Evaluation
@@ -149,6 +150,24 @@ class StackedPolicy:
         """Parameters of the action distribution: outputs ``[P, n, O]``, log standard deviations ``[P, 1, D]``."""
         leaves = self.parameters.split(theta)
         return self._actor_outputs(leaves, observations)[0], self._log_std(leaves)
+
+    def fisher_product(
+        self, theta: Tensor, observations: Tensor, masks: Tensor | None, weights: Tensor, x: Tensor
+    ) -> Tensor:
+        """See :class:`rllib_metagrad.core.agent_update.Policy`: ``J^T M J x``, J of outputs, M the distribution's."""
+        leaf = theta.detach().requires_grad_()
+        with forward_ad.dual_level():
+            outputs, along = forward_ad.unpack_dual(self.outputs(forward_ad.make_dual(leaf, x), observations)[0])
+            along = torch.zeros_like(outputs) if along is None else along.detach()
+        weighted = weights.unsqueeze(-1) * self.distribution.fisher_metric(outputs.detach(), masks, along)
+        (product,) = torch.autograd.grad(outputs, leaf, weighted)
+        return product
+
+    def centered(
+        self, theta: Tensor, observations: Tensor, masks: Tensor | None, scores: Tensor, actions: Tensor
+    ) -> Tensor:
+        """See :class:`rllib_metagrad.core.agent_update.Policy`."""
+        return self.distribution.centered(self.outputs(theta, observations)[0], masks, scores, actions)
 
     def act(
         self,

@@ -14,12 +14,13 @@ import torch
 from rllib_metagrad.core.losses import find_loss
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.state import Setup
-from rllib_metagrad.modules.designer import make_designer, make_designer_critic
+from rllib_metagrad.mechanisms import Mechanism
+from rllib_metagrad.modules.designer import AnswerCritic, make_designer, make_designer_critic
 from rllib_metagrad.modules.filters import network_for
 from rllib_metagrad.modules.networks import check_encoder
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.spec import EnvSpec
-from rllib_metagrad.settings import NetworkSettings
+from rllib_metagrad.settings import NetworkSettings, SettingError
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.policies import PolicySettings
 
@@ -161,13 +162,55 @@ def make_setup(
             policy.trainable = torch.tensor([[float(learns(name))] for name in stack.policy_ids], device=device)
         policy.own_lr = _own_lr(stack, own or {}, device)
         policies.append(policy)
+    designer = make_designer(settings.incentives, settings.designer, spec)
+    _check_direct_effect(settings, designer.mechanism)
     return Setup(
         policies=tuple(policies),
-        designer=make_designer(settings.incentives, settings.designer, spec),
+        answer_critics=_answer_critics(settings, stacks, policies),
+        designer=designer,
         critic=make_designer_critic(settings.designer, spec),
         settings=settings,
         reduction=OneLearner() if reduction is None else reduction,
         stack_names=tuple(", ".join(stack.policy_ids) for stack in stacks),
+    )
+
+
+def _check_direct_effect(settings: MethodSettings[Any, Any], mechanism: Mechanism) -> None:
+    """The direct effect of what the environment itself reads is known of the environment's own R^ID only."""
+    response = getattr(settings.designer, "response", "update")
+    if response != "update" and settings.designer.objective is not None and mechanism.read_by_environment:
+        raise SettingError(
+            "designer_objective",
+            f"replaces the R^ID whose direct effect designer_response: {response} needs, as the environment reads the "
+            "mechanism's output; use update, or the environment's R^ID",
+        )
+
+
+def _answer_critics(
+    settings: MethodSettings[Any, Any], stacks: Sequence[Stack], policies: Sequence[StackedPolicy]
+) -> tuple[AnswerCritic, ...]:
+    """One a stack for ``designer_response: critic``, else none; the response must fit the agents' actions."""
+    response = getattr(settings.designer, "response", "update")
+    if response not in ("fisher", "critic"):
+        return ()
+    for stack in stacks:
+        if not isinstance(stack.action_space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+            raise SettingError(
+                "designer_response",
+                f"{response} is the answer of agents with discrete actions, and those of {', '.join(stack.policy_ids)} "
+                f"are {stack.action_space}; use neumann or update",
+            )
+    if response == "fisher":
+        return ()
+    network = settings.designer.response_critic_network or settings.agents.network
+    return tuple(
+        AnswerCritic(
+            stack.observation_shape,
+            policy.distribution.num_outputs,
+            network_of(network.replace(critic_lstm=None, share_trunk=False), stack),
+            stack.picture_shape,
+        )
+        for stack, policy in zip(stacks, policies, strict=True)
     )
 
 

@@ -6,6 +6,7 @@ from rllib_metagrad.settings.designer import (
     DesignerSettings,
     IncentiveFunctionSettings,
     LearningDesignerSettings,
+    MetaGradDesignerSettings,
     StochasticDesignerSettings,
 )
 from rllib_metagrad.settings.incentives import (
@@ -26,6 +27,7 @@ __all__ = [
     "IncentiveSettings",
     "LearningDesignerSettings",
     "LookingThroughSettings",
+    "MetaGradDesignerSettings",
     "MetaGradSettings",
     "MethodSettings",
     "NetworkSettings",

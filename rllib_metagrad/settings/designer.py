@@ -13,6 +13,7 @@ from rllib_metagrad.settings.networks import NetworkSettings
 
 DesignerLoss = Literal["reinforce", "ppo"]
 Baseline = Literal["none", "mean", "critic"]
+Response = Literal["update", "fisher", "critic", "neumann"]
 
 
 class DesignerSettings(Settings):
@@ -111,12 +112,17 @@ class IncentiveFunctionSettings(LearningDesignerSettings):
     interval: int = setting(
         1, "the designer looks through every so many-th of the agents' updates; its critic learns from all", ge=1
     )
-    direct_coeff: Scheduled = setting(
-        0.0,
-        "weight of the direct effect of outputs on R^ID at fixed actions, see docs/gather_trade_build.md and "
-        "docs/one_step_economy.md; the paper has none",
+    direct_coeff: Scheduled | None = setting(
+        None,
+        "weight of the direct effect of outputs on R^ID at fixed actions, see docs/response.md; null: 0, as in the "
+        "paper, and 1 beside the agents' whole answer",
         ge=0,
     )
+
+    @property
+    def direct_weight(self) -> float:
+        """Weight of the direct effect."""
+        return 0.0 if self.direct_coeff is None else self.direct_coeff
 
     @field_validator("class_", mode="before")
     @classmethod
@@ -126,10 +132,56 @@ class IncentiveFunctionSettings(LearningDesignerSettings):
 
     @model_validator(mode="after")
     def _check_objective(self) -> Self:
-        if self.objective is not None and self.direct_coeff != 0:
+        if self.objective is not None and self.direct_weight != 0:
             raise SettingError(
                 "designer_direct_coeff",
                 "goes through the mechanism's own R^ID, which designer_objective replaces; leave one of them out",
+            )
+        return self
+
+
+class MetaGradDesignerSettings(IncentiveFunctionSettings):
+    """MetaGrad's: how far it looks into the agents' answer (docs/response.md)."""
+
+    response: Response = setting(
+        "update",
+        "what the designer sees of the agents' answer: one `update` (the paper's); the whole of it by `fisher` (a "
+        "linear solve) or `critic` (learned); or `neumann`: many updates, continuous actions, too (docs/response.md)",
+    )
+    response_iterations: int = setting(10, "`fisher`: steps of conjugate gradients in an update of the designer", ge=1)
+    response_damping: float = setting(
+        0.1, "`fisher`: added to the agents' curvature, as a share of its mean eigenvalue", ge=0
+    )
+    response_cross: int = setting(
+        0, "`fisher`: rounds in an update of the designer that count in how agents' answers move each other's", ge=0
+    )
+    response_least_entropy: float = setting(
+        0.0, "`fisher`, `critic`: least entropy coefficient that the designer counts on, where the agents' falls", ge=0
+    )
+    response_updates: int = setting(10, "`neumann`: K, how many of the agents' updates are looked through", ge=1)
+    response_critic_lr: Scheduled = setting(3e-3, "`critic`: its learning rate", ge=0)
+    response_critic_network: NetworkSettings | None = setting(None, "`critic`: its shape; null for `agent_network`'s")
+    response_kl: float | None = setting(
+        None,
+        "largest step of the designer, as the KL divergence by which it moves the agents' answer (nats a step of an "
+        "agent); null for no limit",
+        gt=0,
+    )
+
+    @property
+    def direct_weight(self) -> float:
+        """Weight of the direct effect: beside the whole answer it is 1."""
+        if self.response != "update":
+            return 1.0
+        return super().direct_weight
+
+    @model_validator(mode="after")
+    def _check_response(self) -> Self:
+        if self.response != "update" and self.direct_coeff not in (None, 1):
+            raise SettingError(
+                "designer_direct_coeff",
+                f"is {self.direct_coeff}, but beside the agents' whole answer (designer_response: {self.response}) the "
+                "direct effect has weight 1; leave it out",
             )
         return self
 

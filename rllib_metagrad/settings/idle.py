@@ -44,6 +44,19 @@ RULES = (
         lambda s: s.designer.baseline != "critic",
     ),
     Needs(("designer_clip_param",), "designer_loss: ppo", lambda s: s.designer.loss == "reinforce"),
+    *(
+        Needs(
+            tuple(f"designer_response_{name}" for name in names),
+            f"designer_response: {' or '.join(responses)}",
+            lambda s, responses=responses: s.designer.response not in responses,  # type: ignore[misc]
+        )
+        for names, responses in (
+            (("iterations", "damping", "cross"), ("fisher",)),
+            (("least_entropy",), ("fisher", "critic")),
+            (("critic_lr", "critic_network"), ("critic",)),
+            (("updates",), ("neumann",)),
+        )
+    ),
     Needs(("designer_std",), "designer_levels: null", lambda s: s.designer.levels is not None),
     Needs(("designer_factorized",), "designer_levels", lambda s: s.designer.levels is None),
 )

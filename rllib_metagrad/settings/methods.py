@@ -10,6 +10,7 @@ from rllib_metagrad.settings.base import Settings
 from rllib_metagrad.settings.designer import (
     DesignerSettings,
     IncentiveFunctionSettings,
+    MetaGradDesignerSettings,
     StochasticDesignerSettings,
 )
 from rllib_metagrad.settings.incentives import (
@@ -62,7 +63,7 @@ class Method:
 
 #: Typed signatures of config.designer() and config.incentives() name the same records in algorithms/; a test compares.
 METHODS = {
-    "MetaGrad": Method(IncentiveFunctionSettings, MetaGradSettings),
+    "MetaGrad": Method(MetaGradDesignerSettings, MetaGradSettings),
     "DualRL": Method(StochasticDesignerSettings, IncentiveSettings),
     "AMD": Method(IncentiveFunctionSettings, LookingThroughSettings, {"designer_cost_coeff": 4.24e-4}),
     "FixedIncentive": Method(DesignerSettings, FixedIncentiveSettings),

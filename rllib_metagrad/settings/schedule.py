@@ -59,3 +59,8 @@ class Schedule(float):
 
     def __repr__(self) -> str:
         return f"Schedule({[list(p) for p in self.points]})"
+
+
+def least(value: float) -> float:
+    """The least value of a number or schedule."""
+    return min(v for _, v in value.points) if isinstance(value, Schedule) else float(value)

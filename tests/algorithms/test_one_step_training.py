@@ -13,7 +13,7 @@ import yaml
 from env_wrappers.one_step_economy import optimum, saez
 from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 from rllib_metagrad.algorithms import get_config_class
-from rllib_metagrad.core.algorithm import _direct_gradient, incentive_outputs
+from rllib_metagrad.core.designer_gradient import _direct_gradient, incentive_outputs
 from rllib_metagrad.core.designer_objective import Objective
 from rllib_metagrad.evaluation import evaluate
 

@@ -10,7 +10,8 @@ from problems import ACTIONS, OBS, B, N, make_problem
 from torch import Tensor
 
 from rllib_metagrad.core.agent_update import ForwardPass, flatten_steps, update
-from rllib_metagrad.core.algorithm import agents_step, designer_step, metagrad_step, through_update
+from rllib_metagrad.core.algorithm import agents_step, designer_step, metagrad_step
+from rllib_metagrad.core.designer_gradient import through_update
 from rllib_metagrad.core.designer_objective import designer_objective
 from rllib_metagrad.core.state import AgentsUpdate, AlgorithmState, Parameter, Setup, forward_passes, initial_state
 from rllib_metagrad.core.trajectory import Trajectory

@@ -12,7 +12,7 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from rllib_metagrad import AMDConfig, CentralizedConfig, DualRLConfig, FixedIncentiveConfig, MetaGradConfig
 from rllib_metagrad.algorithms import IncentiveDesignConfig
-from rllib_metagrad.core.algorithm import through_update
+from rllib_metagrad.core.designer_gradient import through_update
 from rllib_metagrad.core.designer_objective import designer_objective
 from rllib_metagrad.core.state import forward_passes
 from rllib_metagrad.core.trajectory import Trajectory

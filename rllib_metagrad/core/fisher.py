@@ -1,0 +1,178 @@
+"""The agents' whole answer where they are entropy-regularized: ``w = -(alpha F + delta)^-1 v``.
+
+At the agents' answer their loss gradient is zero, ``g(theta*, eta) = 0``, so the designer's gradient through it is
+``d_eta <g(theta, eta), w>`` with ``G^T w = -v`` and ``G = d g / d theta``. An agent whose loss has the entropy bonus
+``alpha H`` has ``G = alpha F`` there, F being the Fisher matrix of its policy: for soft-optimal ``pi*``,
+``J(pi) - J(pi*) = -alpha E_{d^pi} KL(pi || pi*)`` (soft performance difference). This is the hypergradient of Thoma et
+al. 2024 (arXiv:2406.01575) in its natural-gradient form. docs/response.md has the derivation and what it needs.
+
+F is exact over actions and a mean over recorded observations; it is never built, only multiplied with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.autograd.forward_ad as forward_ad
+from torch import Tensor
+
+from rllib_metagrad.core import losses
+from rllib_metagrad.core.agent_update import Batch, Policy
+from rllib_metagrad.core.reduction import Reduction
+from rllib_metagrad.core.returns import discounted_sum
+from rllib_metagrad.core.trajectory import StackTrajectory, Trajectory
+
+#: A symmetric linear map on the parameters ``[P, D]`` of a stack's policies, each row by itself.
+LinearMap = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """``alpha F`` of a stack's policies, averaged over the steps in which their agents acted.
+
+    Attributes:
+        policy: of the stack.
+        theta: ``[P, D]``.
+        observations: ``[P, n, *obs]``.
+        masks: ``[P, n, A]`` of legal actions, or None.
+        active: ``[P, n]``, 1 where the agent acted, else 0.
+        alpha: weight of the agents' entropy bonus.
+        reduction: across learners.
+    """
+
+    policy: Policy
+    theta: Tensor
+    observations: Tensor
+    masks: Tensor | None
+    active: Tensor
+    alpha: float
+    reduction: Reduction
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``alpha F x`` of ``[P, D]``, summed over learners."""
+        weights = losses.weights_of(self.active, self.reduction)
+        share = self.policy.fisher_product(self.theta, self.observations, self.masks, weights, x)
+        return self.reduction.sum(self.alpha * share)
+
+    def mean_eigenvalue(self, count: int) -> Tensor:
+        """``[P, 1]``, Hutchinson's estimate ``z^T (alpha F) z / D`` with one vector of random signs.
+
+        Args:
+            count: the seed of the signs, the same for all learners.
+        """
+        generator = torch.Generator().manual_seed(count)
+        signs = torch.randint(0, 2, self.theta.shape, generator=generator).to(self.theta) * 2 - 1
+        size = (~self.policy.critic_only).sum()
+        return (signs * self(signs)).sum(-1, keepdim=True) / size
+
+
+def conjugate_gradients(product: LinearMap, right: Tensor, start: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Solves ``product(x) = right`` for each row by itself (Hestenes & Stiefel 1952).
+
+    Args:
+        product: symmetric and positive definite.
+        right: ``[P, D]``.
+        start: ``[P, D]``, first guess; a row that is worse than zero is replaced by zero.
+        iterations: at most; rows that are solved to near rounding stay as they are.
+
+    Returns:
+        x ``[P, D]``, and the relative residual ``|right - product(x)| / |right|`` ``[P]`` (0 where ``right`` is).
+    """
+    norm = torch.linalg.vector_norm(right, dim=-1, keepdim=True)
+    residual = right - product(start) if bool(start.any()) else right
+    good = torch.linalg.vector_norm(residual, dim=-1, keepdim=True) <= norm
+    x, residual = torch.where(good, start, 0.0), torch.where(good, residual, right)
+    direction, square = residual, (residual * residual).sum(-1, keepdim=True)
+    eps = torch.finfo(right.dtype).eps
+    moving, largest = square > (eps**0.75 * norm) ** 2, torch.zeros_like(square)
+    for _ in range(iterations):
+        along = product(direction)
+        curvature = (direction * along).sum(-1, keepdim=True)
+        quotient = curvature / (direction * direction).sum(-1, keepdim=True).clamp(min=torch.finfo(right.dtype).tiny)
+        largest = torch.maximum(largest, quotient)
+        # A singular map (two parameters for one logit) leaves directions of nothing but rounding.
+        moving = moving & (quotient > eps * largest)
+        if not bool(moving.any()):
+            break
+        step = torch.where(moving, square / curvature, 0.0)
+        x, residual = x + step * direction, residual - step * along
+        new = (residual * residual).sum(-1, keepdim=True)
+        direction = residual + torch.where(moving, new / square, 0.0) * direction
+        square, moving = new, moving & (new > (eps**0.75 * norm) ** 2)
+    return x, (torch.sqrt(square) / norm.clamp(min=torch.finfo(norm.dtype).tiny)).squeeze(-1)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A stack's policies on a trajectory, for :func:`cross_product`.
+
+    Attributes:
+        policy, theta: whose scores ``grad log pi`` are meant, ``[P, D]``.
+        batch: of the trajectory; its advantages are constants.
+        stack: the stack's part of it.
+    """
+
+    policy: Policy
+    theta: Tensor
+    batch: Batch
+    stack: StackTrajectory
+
+    def along(self, w: Tensor, trajectory: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
+        """A leaf ``[P, D]``, log-probabilities ``[P, T, B, K]`` with the graph from it, and ``s . w`` beside them."""
+        shape = self.stack.actions.shape[:4]
+        leaf, batch = self.theta.detach().requires_grad_(), self.batch
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(leaf, w)
+            both = self.policy.log_probs(dual, batch.observations, batch.actions, batch.masks, trajectory.epsilon)
+            log_probs, tangent = forward_ad.unpack_dual(both)
+            along = torch.zeros_like(log_probs) if tangent is None else tangent
+        return leaf, log_probs.reshape(shape), along.detach().reshape(shape)
+
+
+def cross_product(
+    stacks: Sequence[Scored], trajectory: Trajectory, gamma: float, w: Sequence[Tensor], reduction: Reduction
+) -> list[Tensor]:
+    """``C^T w`` of every stack, ``[P, D]`` each, summed over learners: how agents' answers move each other's.
+
+    Agent i's policy moves the gradient ``E sum_t s_jt Q_jt`` of agent j, as ``Q_jt`` holds what i does at t and later:
+    ``C_ji = E sum_t s_jt sum_{k>=t} gamma^(k-t) A_jk s_ik^T``, with scores ``s = grad log pi``. Row i of the product is
+    ``E sum_k s_ik sum_{j != i} A_jk sum_{t<=k} gamma^(k-t) s_jt . w_j``.
+
+    Args:
+        stacks: all of them.
+        trajectory: that they are scored on.
+        gamma: the agents' discount.
+        w: ``[P, D]`` of every stack.
+        reduction: across learners.
+    """
+    goes_on = gamma * (~trajectory.over & trajectory.stepped).unsqueeze(-1).to(w[0].dtype)
+    owed = w[0].new_zeros(*trajectory.active.shape)
+    leaves = []
+    for one, along in zip(stacks, w, strict=True):
+        leaf, log_probs, scored = one.along(along, trajectory)
+        shape = scored.shape
+        weights = losses.weights_of(one.batch.active, reduction).reshape(shape)
+        who = one.stack.agents.reshape(-1)
+
+        def by_agent(array: Tensor, count: int = len(who)) -> Tensor:
+            """``[P, T, B, K]`` to ``[T, B, P * K]``."""
+            return array.permute(1, 2, 0, 3).reshape(*array.shape[1:3], count)
+
+        until = _earlier_sum(by_agent(weights * scored), goes_on)
+        owed[..., who] = until * by_agent(one.batch.advantages.reshape(shape))
+        leaves.append((leaf, log_probs))
+    others = owed.sum(-1, keepdim=True) - owed
+    products = []
+    for (leaf, log_probs), one in zip(leaves, stacks, strict=True):
+        acted = one.stack.select(trajectory.active)
+        (share,) = torch.autograd.grad((log_probs * one.stack.select(others) * acted).sum(), leaf)
+        products.append(reduction.sum(share))
+    return products
+
+
+def _earlier_sum(x: Tensor, decay: Tensor) -> Tensor:
+    """``y_t = x_t + decay_{t-1} y_{t-1}`` of ``[T, ...]``: :func:`discounted_sum` with time turned round."""
+    turned = torch.cat([decay[:-1].flip(0), torch.zeros_like(decay[:1])])
+    return discounted_sum(x.flip(0), turned).flip(0)
