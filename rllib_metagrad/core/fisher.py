@@ -56,41 +56,38 @@ class Curvature:
         share = self.policy.fisher_product(self.theta, self.observations, self.masks, weights, x)
         return self.reduction.sum(self.alpha * share)
 
-    def mean_eigenvalue(self, count: int) -> Tensor:
-        """``[P, 1]``, Hutchinson's estimate ``z^T (alpha F) z / D`` with one vector of random signs.
+    def diagonal(self, count: int) -> Tensor:
+        """``[P, D]``, an unbiased estimate of its diagonal (Bekas et al. 2007): ``z * (alpha F z)``, random signs z.
 
         Args:
             count: the seed of the signs, the same for all learners.
         """
         generator = torch.Generator().manual_seed(count)
         signs = torch.randint(0, 2, self.theta.shape, generator=generator).to(self.theta) * 2 - 1
-        size = (~self.policy.critic_only).sum()
-        return (signs * self(signs)).sum(-1, keepdim=True) / size
+        return signs * self(signs)
 
 
-def conjugate_gradients(product: LinearMap, right: Tensor, start: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """Solves ``product(x) = right`` for each row by itself (Hestenes & Stiefel 1952).
+def conjugate_gradients(product: LinearMap, right: Tensor, diagonal: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Solves ``product(x) = right`` for each row by itself, preconditioned (Hestenes & Stiefel 1952; Jacobi).
 
     Args:
         product: symmetric and positive definite.
         right: ``[P, D]``.
-        start: ``[P, D]``, first guess; a row that is worse than zero is replaced by zero.
+        diagonal: ``[P, D]`` about the map's diagonal, > 0.
         iterations: at most; rows that are solved to near rounding stay as they are.
 
     Returns:
         x ``[P, D]``, and the relative residual ``|right - product(x)| / |right|`` ``[P]`` (0 where ``right`` is).
     """
+    eps, tiny = torch.finfo(right.dtype).eps, torch.finfo(right.dtype).tiny
     norm = torch.linalg.vector_norm(right, dim=-1, keepdim=True)
-    residual = right - product(start) if bool(start.any()) else right
-    good = torch.linalg.vector_norm(residual, dim=-1, keepdim=True) <= norm
-    x, residual = torch.where(good, start, 0.0), torch.where(good, residual, right)
-    direction, square = residual, (residual * residual).sum(-1, keepdim=True)
-    eps = torch.finfo(right.dtype).eps
-    moving, largest = square > (eps**0.75 * norm) ** 2, torch.zeros_like(square)
+    x, residual, direction, left = torch.zeros_like(right), right, right / diagonal, norm
+    square = (residual * direction).sum(-1, keepdim=True)
+    moving, largest = norm > tiny, torch.zeros_like(square)
     for _ in range(iterations):
         along = product(direction)
         curvature = (direction * along).sum(-1, keepdim=True)
-        quotient = curvature / (direction * direction).sum(-1, keepdim=True).clamp(min=torch.finfo(right.dtype).tiny)
+        quotient = curvature / (direction * diagonal * direction).sum(-1, keepdim=True).clamp(min=tiny)
         largest = torch.maximum(largest, quotient)
         # A singular map (two parameters for one logit) leaves directions of nothing but rounding.
         moving = moving & (quotient > eps * largest)
@@ -98,10 +95,12 @@ def conjugate_gradients(product: LinearMap, right: Tensor, start: Tensor, iterat
             break
         step = torch.where(moving, square / curvature, 0.0)
         x, residual = x + step * direction, residual - step * along
-        new = (residual * residual).sum(-1, keepdim=True)
-        direction = residual + torch.where(moving, new / square, 0.0) * direction
-        square, moving = new, moving & (new > (eps**0.75 * norm) ** 2)
-    return x, (torch.sqrt(square) / norm.clamp(min=torch.finfo(norm.dtype).tiny)).squeeze(-1)
+        scaled = residual / diagonal
+        new = (residual * scaled).sum(-1, keepdim=True)
+        direction = scaled + torch.where(moving, new / square, 0.0) * direction
+        left = torch.linalg.vector_norm(residual, dim=-1, keepdim=True)
+        square, moving = new, moving & (left > eps**0.75 * norm)
+    return x, (left / norm.clamp(min=tiny)).squeeze(-1)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from rllib_metagrad.core import losses, optimizers
 from rllib_metagrad.core.agent_update import ForwardPass, Lesson, flatten_steps, learning_rates
-from rllib_metagrad.core.fisher import Curvature, Scored, conjugate_gradients, cross_product
+from rllib_metagrad.core.fisher import Curvature, LinearMap, Scored, conjugate_gradients, cross_product
 from rllib_metagrad.core.meta_gradient import loss_along
 from rllib_metagrad.core.scene import (
     Answer,
@@ -34,11 +34,11 @@ from rllib_metagrad.core.scene import (
     make_replicas,
     outer_gradient,
 )
-from rllib_metagrad.core.state import AnswerMemory, Measured, Metrics, adam, forward_passes
+from rllib_metagrad.core.state import Measured, Metrics, adam, forward_passes
 from rllib_metagrad.metrics import CROSS_RESPONSE, FOLLOWER_GAP, RESPONSE_CRITIC_R2, RESPONSE_RESIDUAL
 
-# Share of the newest estimate in the running mean eigenvalue: one random vector is a rough estimate.
-_NEW_SHARE = 0.1
+# Of the running estimate of the curvature's diagonal: one random vector is a rough estimate.
+_DIAGONAL_DECAY = 0.97
 
 
 # -- update: eq. (4) ---------------------------------------------------------------------------------------
@@ -63,44 +63,47 @@ def fisher_response(scene: Scene) -> Answer:
     """The whole answer of entropy-regularized agents: ``(alpha F + delta) w = -v``, or with ``+ C^T w`` on the right.
 
     v, F and C are of tau_hat at the current policies, ``<g(eta), w>`` is of tau: with one trajectory for both factors
-    the response to anything that is only redistributed between agents is zero, sample by sample.
+    the response to anything that is only redistributed between agents is zero, sample by sample. So the running mean of
+    v leaves tau out, and each solve starts from zero: what is left unsolved of an earlier one would bring tau's v back.
     """
     setup, memory, forward = scene.setup, scene.memory, _current(scene)
     designer: Any = setup.settings.designer
     outer, metrics = outer_gradient(scene, forward)
+    # The v of tau itself stays out of the mean until tau is past.
+    averaged = _running(memory.v, outer, designer.response_average, memory.count - 1)
+    earlier = memory.last_v and _running(memory.v, memory.last_v, designer.response_average, memory.count - 1)
+    memory = replace(memory, v=None if earlier is None else tuple(earlier), last_v=tuple(outer))
     curvatures = _curvatures(scene, forward)
-    eigenvalues = _eigenvalues(memory, curvatures)
-    systems = [
-        _damped(curvature, designer.response_damping * eigenvalue)
-        for curvature, eigenvalue in zip(curvatures, eigenvalues, strict=True)
-    ]
+    diagonals = _running(memory.diagonal, [c.diagonal(memory.count) for c in curvatures], _DIAGONAL_DECAY, memory.count)
+    memory = replace(memory, diagonal=tuple(diagonals))
+    systems = [_damped(c, d, designer.response_damping) for c, d in zip(curvatures, diagonals, strict=True)]
 
-    def solve(right: Sequence[Tensor], start: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def solve(right: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         solved = [
-            conjugate_gradients(system, b, x, designer.response_iterations)
-            for system, b, x in zip(systems, right, start, strict=True)
+            conjugate_gradients(product, b, diagonal, designer.response_iterations)
+            for (product, diagonal), b in zip(systems, right, strict=True)
         ]
         return [x for x, _ in solved], torch.cat([residual for _, residual in solved]).max()
 
     policies = setup.policies
-    minus_v = [-v if p.trainable is None else -v * p.trainable for v, p in zip(outer, policies, strict=True)]
-    w = list(memory.w) if memory.w is not None else [torch.zeros_like(v) for v in outer]
-    if designer.response_cross == 0:
-        w, residual = solve(minus_v, w)
-    else:
+    minus_v = [-v if p.trainable is None else -v * p.trainable for v, p in zip(averaged, policies, strict=True)]
+    w, residual = solve(minus_v)
+    if designer.response_cross > 0:
         scored, gamma = _scored(scene, forward), setup.settings.agents.gamma
+        of_others = memory.cross or tuple(torch.zeros_like(one) for one in w)
+        alone = w
         for _ in range(designer.response_cross):
-            cross = cross_product(scored, scene.validation, gamma, w, setup.reduction)
-            w, residual = solve([b + c for b, c in zip(minus_v, cross, strict=True)], w)
-        if scene.measure:
-            of_others, _ = solve(cross, [torch.zeros_like(one) for one in w])
-            metrics.append(Measured(CROSS_RESPONSE, _norm(of_others) / _norm(w).clamp(min=1e-30)))
+            together = [a + b for a, b in zip(alone, of_others, strict=True)]
+            solved, residual = solve(cross_product(scored, scene.validation, gamma, together, setup.reduction))
+            of_others = tuple(solved)
+        w = [a + b for a, b in zip(alone, of_others, strict=True)]
+        memory = replace(memory, cross=of_others)
+        metrics.append(Measured(CROSS_RESPONSE, _norm(of_others) / _norm(w).clamp(min=1e-30)))
     metrics.append(Measured(RESPONSE_RESIDUAL, residual))
-    memory = replace(memory, w=tuple(w), eigenvalue=tuple(eigenvalues))
     if scene.past.outcomes is not None:
         gradients = tuple(_actors_gradient(scene, i) for i in range(len(policies)))
         if scene.measure and memory.gradients is not None:
-            to_go, _ = solve(gradients, [torch.zeros_like(g) for g in gradients])
+            to_go, _ = solve(gradients)
             gaps = [0.5 * (x * g).sum(-1) for x, g in zip(to_go, memory.gradients, strict=True)]
             metrics += [Measured(FOLLOWER_GAP, gap, stack=i) for i, gap in enumerate(gaps)]
         memory = replace(memory, gradients=gradients)
@@ -131,15 +134,19 @@ def _curvatures(scene: Scene, forward: Sequence[ForwardPass]) -> list[Curvature]
     return made
 
 
-def _eigenvalues(memory: AnswerMemory, curvatures: Sequence[Curvature]) -> list[Tensor]:
-    new = [curvature.mean_eigenvalue(memory.count) for curvature in curvatures]
-    if memory.eigenvalue is None:
-        return new
-    return [torch.lerp(old, now, _NEW_SHARE) for old, now in zip(memory.eigenvalue, new, strict=True)]
+def _running(old: Sequence[Tensor] | None, new: Sequence[Tensor], decay: float, count: int) -> list[Tensor]:
+    """Means that forget by ``decay`` an update, of ``count`` earlier ones and the new; at first of all alike."""
+    if old is None or decay == 0:
+        return list(new)
+    return [torch.lerp(o, n, max(1 - decay, 1 / (count + 1))) for o, n in zip(old, new, strict=True)]
 
 
-def _damped(curvature: Curvature, damping: Tensor) -> Callable[[Tensor], Tensor]:
-    return lambda x: curvature(x) + damping * x
+def _damped(curvature: Curvature, diagonal: Tensor, damping: float) -> tuple[LinearMap, Tensor]:
+    """``alpha F + delta`` and about its diagonal; delta is ``damping`` times the mean eigenvalue, row by row."""
+    of_actor = ~curvature.policy.critic_only
+    delta = damping * (diagonal * of_actor).sum(-1, keepdim=True).clamp(min=0) / of_actor.sum()
+    least = torch.finfo(diagonal.dtype).eps * diagonal.abs().amax(-1, keepdim=True).clamp(min=1e-30)
+    return lambda x: curvature(x) + delta * x, diagonal.clamp(min=0) + torch.maximum(delta, least)
 
 
 def _scored(scene: Scene, forward: Sequence[ForwardPass]) -> list[Scored]:

@@ -152,6 +152,13 @@ class MetaGradDesignerSettings(IncentiveFunctionSettings):
     response_damping: float = setting(
         0.1, "`fisher`: added to the agents' curvature, as a share of its mean eigenvalue", ge=0
     )
+    response_average: float = setting(
+        0.9,
+        "`fisher`: how much of its past the running mean of the designer's outer gradient keeps in an update; 0 for "
+        "none",
+        ge=0,
+        lt=1,
+    )
     response_cross: int = setting(
         0, "`fisher`: rounds in an update of the designer that count in how agents' answers move each other's", ge=0
     )

@@ -51,7 +51,7 @@ RULES = (
             lambda s, responses=responses: s.designer.response not in responses,  # type: ignore[misc]
         )
         for names, responses in (
-            (("iterations", "damping", "cross"), ("fisher",)),
+            (("iterations", "damping", "average", "cross"), ("fisher",)),
             (("least_entropy",), ("fisher", "critic")),
             (("critic_lr", "critic_network"), ("critic",)),
             (("updates",), ("neumann",)),
