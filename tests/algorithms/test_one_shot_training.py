@@ -81,9 +81,9 @@ def test_payments_in_the_objective_are_not_a_cost_as_well() -> None:
 def test_agents_learn_the_logit_equilibrium(name: str) -> None:
     content = content_of(CONFIGS / name / "fixed_incentive.yaml")
     game, design = game_of(content), np.array(content["config"]["fixed_incentives"])
-    _, found = trained(content)
+    result, found = trained(content)
     p = game.logit_equilibrium(design, game.temperature)
-    shares = np.array([found["action_share"][action] for action in game.action_names])
+    shares = np.array([result["env_runners"]["action_share"][action] for action in game.action_names])
     np.testing.assert_allclose(shares, p, atol=0.03)
     assert found[metrics.RETURN] == pytest.approx(game.welfare(design, game.temperature), rel=0.02)
     assert found[metrics.NET] == found[metrics.RETURN]
