@@ -82,6 +82,21 @@ class HouseFacts(Facts):
     house_action_type: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnitFacts(Facts):
+    """Rules of a game in which the designer sets prices on what actions have or do.
+
+    Attributes:
+        prices: U names, of the designer's outputs.
+        units: for each of A action types U numbers, none negative: how many units of each price it has.
+        cost_of_funds: R^ID falls by so much for each unit that agents are paid, and rises for each that they pay.
+    """
+
+    prices: tuple[str, ...]
+    units: tuple[tuple[float, ...], ...]
+    cost_of_funds: float
+
+
 def merged(*records: Facts) -> dict[str, Any]:
     """Several records as one mapping, for ``mechanism_facts``."""
     return {name: getattr(record, name) for record in records for name in record.names()}

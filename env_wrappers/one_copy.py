@@ -33,6 +33,7 @@ class OneCopyEnv(IncentiveEnv):
         self.num_action_types = vector.num_action_types
         self.action_feature_size = vector.action_feature_size
         self.max_episode_steps = vector.max_episode_steps
+        self.mechanism_facts = vector.mechanism_facts
         self.state_space = gym.spaces.Box(-np.inf, np.inf, vector.state_shape, vector.state_dtype)
         self.render_mode: str | None = None
         self.designer_output: np.ndarray | None = None
@@ -122,6 +123,14 @@ class OneCopyEnv(IncentiveEnv):
     def context(self) -> dict[str, np.ndarray]:
         """The batched environment's arrays for mechanisms."""
         return {key: values[0].copy() for key, values in self.vector.context.items()}
+
+    def designer_due(self) -> bool:
+        """Whether the next step reads ``designer_output``."""
+        return bool(self.vector.designer_due[0])
+
+    def set_designer_output(self, output: np.ndarray) -> None:
+        """Sets ``designer_output``, from the next step that reads it on."""
+        self.designer_output = np.asarray(output)
 
     def episode_metrics(self) -> dict[str, float]:
         """The batched environment's."""

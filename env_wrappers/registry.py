@@ -17,6 +17,7 @@ from env_wrappers.gather_trade_build.foundation import FoundationEnv
 from env_wrappers.gather_trade_build.twin import GatherTradeBuild, VectorGatherTradeBuild
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.matrix_games import MatrixGame, VectorMatrixGame
+from env_wrappers.one_shot import Contract, PublicGoods, Routing, VectorContract, VectorPublicGoods, VectorRouting
 from env_wrappers.one_step_economy import OneStepEconomy, VectorOneStepEconomy
 from env_wrappers.pettingzoo_env import make_pettingzoo
 from env_wrappers.vector import VectorIncentiveEnv
@@ -35,6 +36,7 @@ def _native_or_loop(factory: EnvFactory, vec_factory: VectorFactory | None = Non
 #: Backends of every environment by name; the first one is the default.
 _REGISTRY: dict[str, dict[str, Factories]] = {
     "cleanup": _native_or_loop(Cleanup, VectorCleanup),
+    "contract": _native_or_loop(Contract, VectorContract),
     "escape_room": _native_or_loop(EscapeRoom, VectorEscapeRoom),
     "gather_trade_build": {
         "numba": (GatherTradeBuild, VectorGatherTradeBuild),
@@ -43,6 +45,8 @@ _REGISTRY: dict[str, dict[str, Factories]] = {
     "matrix_game": _native_or_loop(MatrixGame, VectorMatrixGame),
     "one_step_economy": _native_or_loop(OneStepEconomy, VectorOneStepEconomy),
     "pettingzoo": _native_or_loop(make_pettingzoo),
+    "public_goods": _native_or_loop(PublicGoods, VectorPublicGoods),
+    "routing": _native_or_loop(Routing, VectorRouting),
 }
 
 

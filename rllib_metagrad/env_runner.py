@@ -146,6 +146,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
             self.spec.num_agents,
             self.spec.num_action_types,
             self.designer.mechanism.num_outputs,
+            self.designer.mechanism.in_objective,
         )
 
     def _know(self, spec: EnvSpec, spaces: tuple[Any, Any], one_by_one: bool) -> None:

@@ -23,6 +23,7 @@ class EpisodeTotals:
         offered: ``[E, U]`` sum over steps of the designer's outputs.
         paid_by_type: ``[E, A]`` incentives paid for each action type.
         actions_by_type: ``[E, N, A]`` how often each agent acted in each type.
+        net: ``[E]`` R^ID minus incentives paid, unless these are in it already (``Mechanism.in_objective``).
         metrics: ``[E]`` by name, the environment's own.
     """
 
@@ -33,17 +34,13 @@ class EpisodeTotals:
     offered: np.ndarray
     paid_by_type: np.ndarray
     actions_by_type: np.ndarray
+    net: np.ndarray
     metrics: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def paid(self) -> np.ndarray:
         """``[E]`` incentives paid in all."""
         return self.agent_incentives.sum(-1)
-
-    @property
-    def net(self) -> np.ndarray:
-        """``[E]`` R^ID minus incentives paid."""
-        return self.designer_return - self.paid
 
     @property
     def mean_output(self) -> np.ndarray:
@@ -111,9 +108,13 @@ class EpisodeStatistics:
         num_agents: N.
         num_action_types: A.
         num_outputs: U.
+        in_objective: R^ID has in it what is paid, see ``Mechanism``.
     """
 
-    def __init__(self, num_envs: int, num_agents: int, num_action_types: int, num_outputs: int) -> None:
+    def __init__(
+        self, num_envs: int, num_agents: int, num_action_types: int, num_outputs: int, in_objective: bool = False
+    ) -> None:
+        self._in_objective = in_objective
         self._widths = {
             "length": 1,
             "designer_return": 1,
@@ -208,7 +209,8 @@ class EpisodeStatistics:
             columns[name] = part[:, 0] if name in ("length", "designer_return") else part
             start += width
         columns["actions_by_type"] = columns["actions_by_type"].reshape(len(rows), -1, self._num_types)
-        return EpisodeTotals(**columns, metrics=measured)
+        paid = 0 if self._in_objective else columns["agent_incentives"].sum(-1)
+        return EpisodeTotals(**columns, net=columns["designer_return"] - paid, metrics=measured)
 
     def _names(self) -> Sequence[str]:
         return tuple(self._metrics[0]) if self._metrics else ()

@@ -89,7 +89,11 @@ RETURN = _sampling(
     "designer_return_mean", "R^ID: what the designer wants, by default the sum of the agents' environment rewards"
 )
 PAID = _sampling("incentives_paid_mean", "incentives that agents really received, summed over agents")
-NET = _sampling("designer_net_return_mean", "the first minus the second: the number that the paper's figures show")
+NET = _sampling(
+    "designer_net_return_mean",
+    "the first minus the second, unless payments are in R^ID already (`payment`, `toll`): the number that the paper's "
+    "figures show",
+)
 EPISODE_RETURN = _sampling(
     "episode_return_mean", "sum of the agents' environment rewards, without incentives (RLlib's name)"
 )
@@ -116,6 +120,12 @@ ENV_FAILURES = _sampling(
     "num_env_failures",
     "environments that crashed and were replaced by new ones (`restart_failed_sub_environments`)",
     "lifetime_sum",
+)
+
+# -- what one-shot games measure --------------------------------------------------------------------------
+SHARE_OF_OPTIMUM = _sampling(
+    "episode/share_of_optimum",
+    "of the one-shot games: R^ID, where 0 is what agents make of the game without prices and 1 under the best ones",
 )
 
 # -- what economies measure of their episodes -----------------------------------------------------------------
@@ -266,7 +276,8 @@ ALL: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if i
 """Every metric, in the order of the docs."""
 
 SECTIONS: dict[str, tuple[Metric, ...]] = {
-    "sampling": ALL[: ALL.index(WELFARE)],
+    "sampling": ALL[: ALL.index(SHARE_OF_OPTIMUM)],
+    "one-shot": ALL[ALL.index(SHARE_OF_OPTIMUM) : ALL.index(WELFARE)],
     "economies": ALL[ALL.index(WELFARE) : ALL.index(POLICY_LOSS)],
     "learning": ALL[ALL.index(POLICY_LOSS) : ALL.index(ITERATION)],
     "whole": ALL[ALL.index(ITERATION) : ALL.index(TIME)],

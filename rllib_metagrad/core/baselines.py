@@ -59,10 +59,15 @@ def amd_designer_step(
 def dual_rl_designer_step(
     setup: DualRLSetup, state: AlgorithmState, tau: Trajectory
 ) -> tuple[AlgorithmState, Sequence[ForwardPass] | None, Metrics]:
-    """Policy gradient (or PPO) on the designer's own decisions, for R^ID minus incentives paid (section 4.2)."""
+    """Policy gradient (or PPO) on the designer's own decisions, for R^ID minus incentives paid (section 4.2).
+
+    Payments that are in R^ID already (``Mechanism.in_objective``) are not taken off again.
+    """
     designer, reduction = setup.settings.designer, setup.reduction
-    paid = setup.designer.mechanism.incentives(tau.designer_output, tau).sum(-1)
-    made = decisions(tau, tau.designer_rewards - paid)
+    earned, mechanism = tau.designer_rewards, setup.designer.mechanism
+    if not mechanism.in_objective:
+        earned = earned - mechanism.incentives(tau.designer_output, tau).sum(-1)
+    made = decisions(tau, earned)
     objective, state, metrics = designer_objective(setup, state, made, made.rewards)
     weights = losses.weights_of(made.stepped, reduction, dim=(0, 1))
     states, features = made.states[:-1].flatten(0, 1), made.features.flatten(0, 1)

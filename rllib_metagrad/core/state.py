@@ -51,6 +51,11 @@ class NonFiniteError(FloatingPointError):
 class Mechanism(Protocol):
     """How the designer's outputs ``[T, B, U]`` change payoffs; differentiable in them."""
 
+    @property
+    def in_objective(self) -> bool:
+        """R^ID has in it what is paid."""
+        ...
+
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """Agents' rewards ``[T, B, N]``."""
         ...

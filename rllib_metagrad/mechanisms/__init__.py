@@ -1,6 +1,7 @@
 """Mechanisms: how the designer's output changes the agents' payoffs."""
 
 from rllib_metagrad.mechanisms.base import ActionIncentives, AgentIncentives, BoundedIncentives, Mechanism
+from rllib_metagrad.mechanisms.payments import Payment, Toll
 from rllib_metagrad.mechanisms.registry import (
     MECHANISMS,
     check_mechanism,
@@ -22,6 +23,8 @@ __all__ = [
     "HouseSubsidy",
     "LinearTax",
     "Mechanism",
+    "Payment",
+    "Toll",
     "check_mechanism",
     "find_mechanism",
     "make_mechanism",

@@ -31,6 +31,8 @@ class Mechanism(ABC):
     Attributes:
         read_by_environment: the environment's own dynamics depend on the output (a tax that moves coin). The designer
             then decides before the steps that read it (``designer_due``), from the state alone.
+        in_objective: what is paid counts in R^ID already, as much as it should: net returns and dual-RL take no more
+            off, and the cost psi would count it again.
         num_agents: N.
         num_action_types: number of types that agents' actions have.
         config: the settings.
@@ -40,6 +42,7 @@ class Mechanism(ABC):
     Config: ClassVar[type[Settings]] = Settings
     needs: ClassVar[type[Facts] | None] = None
     read_by_environment: ClassVar[bool] = False
+    in_objective: ClassVar[bool] = False
     config: Settings
     facts: Facts
 

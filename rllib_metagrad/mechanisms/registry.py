@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rllib_metagrad.mechanisms.base import ActionIncentives, AgentIncentives, BoundedIncentives, Mechanism
+from rllib_metagrad.mechanisms.payments import Payment, Toll
 from rllib_metagrad.mechanisms.subsidies import HouseSubsidy
 from rllib_metagrad.mechanisms.taxes import BracketedTax, LinearTax
 from rllib_metagrad.settings import SettingError, nearest
@@ -20,6 +21,8 @@ MECHANISMS: dict[str, type[Mechanism]] = {
     "bracketed_tax": BracketedTax,
     "house_subsidy": HouseSubsidy,
     "linear_tax": LinearTax,
+    "payment": Payment,
+    "toll": Toll,
 }
 
 # By register_mechanism (deprecated): what makes the mechanism, and the facts that it takes by keyword.

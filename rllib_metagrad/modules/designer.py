@@ -294,6 +294,11 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
             f"mechanism {name!r} has nothing to decide in {spec.name}, whose env_config fixes it; "
             "leave it to the designer (tax: external)"
         )
+    if mechanism.in_objective and _costs_what_is_paid(designer):
+        raise SettingError(
+            "designer_cost_coeff",
+            f"would count again what is paid, which R^ID of {spec.name} has in it with mechanism {name}; set it to 0",
+        )
     check_encoder("designer_network", designer.network, spec.state_picture_shape, "the designer", spec.name)
     # What the environment reads is decided before anybody has acted.
     features = 0 if mechanism.read_by_environment else spec.num_features
@@ -310,6 +315,13 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
         )
     constant = incentives.fixed_incentives if isinstance(incentives, FixedIncentiveSettings) else None
     return ConstantDesigner(mechanism, constant)
+
+
+def _costs_what_is_paid(designer: DesignerSettings) -> bool:
+    """Whether the cost psi of incentives that were paid has a weight."""
+    if not isinstance(designer, IncentiveFunctionSettings):
+        return False
+    return designer.cost == "realized" and designer.cost_coeff != 0
 
 
 def find_incentive_function(designer: IncentiveFunctionSettings) -> type[IncentiveFunction]:

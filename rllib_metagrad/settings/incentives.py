@@ -35,9 +35,9 @@ class IncentiveSettings(Settings):
     mechanism: Annotated[str | type | None, Expected("a name or an import path")] = setting(
         None,
         "how outputs pay agents: `action_incentives` (one for each action type), `agent_incentives` (one for each "
-        "agent); in economies also `bracketed_tax`, `linear_tax`, in Gather-Trade-Build `house_subsidy` "
-        "(docs/gather_trade_build.md); or your own class, `my_pkg.taxes:FlatTax` (docs/extending.md); null: by "
-        "algorithm",
+        "agent); in `contract` and `public_goods` `payment`, in `routing` `toll`; in economies `bracketed_tax`, "
+        "`linear_tax`, in Gather-Trade-Build `house_subsidy` (docs/gather_trade_build.md); "
+        "or your own class, `my_pkg.taxes:FlatTax` (docs/extending.md); null: by algorithm",
     )
     mechanism_config: dict[str, Any] = setting(
         {},

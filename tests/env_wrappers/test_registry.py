@@ -80,7 +80,7 @@ UNKNOWN = [
     (
         "quux",
         {},
-        ["unknown env 'quux'", "known: cleanup, escape_room, gather_trade_build, matrix_game, one_step_economy"],
+        ["unknown env 'quux'", "known: cleanup, contract, escape_room, gather_trade_build, matrix_game"],
     ),
     ("escape_room", {"max_step": 3}, ["escape_room", "'max_step'", "did you mean 'max_steps'?"]),
     ("escape_room", {"zzzzz": 3}, ["escape_room", "'zzzzz'", "known: ", "max_steps"]),

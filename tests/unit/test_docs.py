@@ -14,6 +14,9 @@ from env_wrappers.gather_trade_build.foundation.config import FoundationConfig
 from env_wrappers.gather_trade_build.foundation.package import INSTALL
 from env_wrappers.gather_trade_build.twin.config import TwinConfig
 from env_wrappers.matrix_games import MatrixGameConfig
+from env_wrappers.one_shot.contract import ContractConfig
+from env_wrappers.one_shot.public_goods import PublicGoodsConfig
+from env_wrappers.one_shot.routing import RoutingConfig
 from env_wrappers.one_step_economy.config import OneStepEconomyConfig
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -21,10 +24,13 @@ DOCS = Path(__file__).parent.parent.parent / "docs"
 
 RECORDS: list[type[EnvConfig]] = [
     CleanupConfig,
+    ContractConfig,
     EscapeRoomConfig,
     GatherTradeBuildConfig,
     MatrixGameConfig,
     OneStepEconomyConfig,
+    PublicGoodsConfig,
+    RoutingConfig,
 ]
 
 
