@@ -103,6 +103,48 @@ def conjugate_gradients(product: LinearMap, right: Tensor, diagonal: Tensor, ite
     return x, (left / norm.clamp(min=tiny)).squeeze(-1)
 
 
+def generalized_minimal_residual(
+    product: Callable[[Sequence[Tensor]], Sequence[Tensor]], right: Sequence[Tensor], iterations: int
+) -> list[Tensor]:
+    """Solves ``x - product(x) = right`` for all stacks together (Saad & Schultz 1986).
+
+    ``x = right + product(x)``, repeated, comes to the same only where agents answer each other weakly: on roads that
+    drivers leave when others come, it diverges.
+
+    Args:
+        product: any linear map of lists of ``[P, D]``.
+        right: ``[P, D]`` of every stack.
+        iterations: how often it is multiplied.
+    """
+    shapes = [one.shape for one in right]
+
+    def flat(parts: Sequence[Tensor]) -> Tensor:
+        return torch.cat([part.reshape(-1) for part in parts])
+
+    def stacked(vector: Tensor) -> list[Tensor]:
+        cut = torch.split(vector, [shape.numel() for shape in shapes])
+        return [part.reshape(shape) for part, shape in zip(cut, shapes, strict=True)]
+
+    b = flat(right)
+    norm = torch.linalg.vector_norm(b)
+    if not bool(norm > 0):
+        return list(right)
+    basis, images = [b / norm], []
+    for _ in range(iterations):
+        image = basis[-1] - flat(product(stacked(basis[-1])))
+        images.append(image)
+        fresh = image
+        for _ in range(2):  # once more against rounding
+            for known in basis:
+                fresh = fresh - (fresh @ known) * known
+        length = torch.linalg.vector_norm(fresh)
+        if not bool(length > torch.finfo(b.dtype).eps ** 0.75 * torch.linalg.vector_norm(image)):
+            break
+        basis.append(fresh / length)
+    share = torch.linalg.lstsq(torch.stack(images, -1), b.unsqueeze(-1)).solution
+    return stacked(torch.stack(basis[: len(images)], -1) @ share.squeeze(-1))
+
+
 @dataclass(frozen=True)
 class Scored:
     """A stack's policies on a trajectory, for :func:`cross_product`.

@@ -23,7 +23,14 @@ from torch import Tensor
 
 from rllib_metagrad.core import losses, optimizers
 from rllib_metagrad.core.agent_update import ForwardPass, Lesson, flatten_steps, learning_rates
-from rllib_metagrad.core.fisher import Curvature, LinearMap, Scored, conjugate_gradients, cross_product
+from rllib_metagrad.core.fisher import (
+    Curvature,
+    LinearMap,
+    Scored,
+    conjugate_gradients,
+    cross_product,
+    generalized_minimal_residual,
+)
 from rllib_metagrad.core.meta_gradient import loss_along
 from rllib_metagrad.core.scene import (
     Answer,
@@ -90,14 +97,13 @@ def fisher_response(scene: Scene) -> Answer:
     w, residual = solve(minus_v)
     if designer.response_cross > 0:
         scored, gamma = _scored(scene, forward), setup.settings.agents.gamma
-        of_others = memory.cross or tuple(torch.zeros_like(one) for one in w)
+
+        def answered_by_others(x: Sequence[Tensor]) -> list[Tensor]:
+            return solve(cross_product(scored, scene.validation, gamma, x, setup.reduction))[0]
+
         alone = w
-        for _ in range(designer.response_cross):
-            together = [a + b for a, b in zip(alone, of_others, strict=True)]
-            solved, residual = solve(cross_product(scored, scene.validation, gamma, together, setup.reduction))
-            of_others = tuple(solved)
-        w = [a + b for a, b in zip(alone, of_others, strict=True)]
-        memory = replace(memory, cross=of_others)
+        w = generalized_minimal_residual(answered_by_others, alone, designer.response_cross)
+        of_others = [a - b for a, b in zip(w, alone, strict=True)]
         metrics.append(Measured(CROSS_RESPONSE, _norm(of_others) / _norm(w).clamp(min=1e-30)))
     metrics.append(Measured(RESPONSE_RESIDUAL, residual))
     if scene.past.outcomes is not None:

@@ -192,7 +192,6 @@ class AnswerMemory:
         v, last_v: running mean of the designer's outer gradient of every stack, ``[P, D]``, and the last one, which is
             not yet in it; None before the first.
         diagonal: running estimate of the diagonal of every stack's curvature, ``[P, D]``; None before the first.
-        cross: the last solution's share of agents' answers to each other, ``[P, D]``; None before the first.
         gradients: of the agents' last update, ``[P, D]``, for ``follower_gap``; None before the first.
         critics: ``q`` of every stack; None where there are none.
         response, direct: moments of the two parts of the designer's gradient; None before the first.
@@ -202,7 +201,6 @@ class AnswerMemory:
     v: tuple[Tensor, ...] | None = None
     last_v: tuple[Tensor, ...] | None = None
     diagonal: tuple[Tensor, ...] | None = None
-    cross: tuple[Tensor, ...] | None = None
     gradients: tuple[Tensor, ...] | None = None
     critics: tuple[Parameter, ...] | None = None
     response: RunningMoments | None = None
