@@ -95,9 +95,13 @@ class BracketedTax(BoundedIncentives):
 
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """Net transfers in coin; their sum over agents is zero."""
-        context = TaxContext.read(trajectory.context)
         # What is above the cap is not levied, and has no gradient.
-        rates = torch.minimum(self.rates(output), context.rate_cap.unsqueeze(-1))
+        cap = TaxContext.read(trajectory.context).rate_cap.unsqueeze(-1)
+        return self._transfers(torch.minimum(self.rates(output), cap), trajectory)
+
+    def _transfers(self, rates: Tensor, trajectory: Trajectory) -> Tensor:
+        """Net transfers ``[T, B, N]`` in coin at marginal rates ``[T, B, K]``."""
+        context = TaxContext.read(trajectory.context)
         owed = bracketed_tax(context.income, rates, self.cutoffs.to(rates))
         levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
         return torch.where(levied, net_transfers(owed, context.coin), 0.0)
@@ -109,17 +113,16 @@ class BracketedTax(BoundedIncentives):
         fragment), so what taxes change is the utility of all later coin: rewards add up to that of the last.
         """
         context = TaxContext.read(trajectory.context)
-        _, recorded = self._after_taxes(trajectory.designer_output, trajectory)
+        recorded = self._utility(self._recorded_coin(trajectory), trajectory)
         levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
         in_force = torch.where(levied, recorded - context.previous_utility, trajectory.rewards)
         other = self._utility(self._coin_under(output, trajectory), trajectory)
         gap = torch.where(trajectory.active, other - recorded, 0.0)
         return in_force + gap - _before(gap, trajectory)
 
-    def _after_taxes(self, output: Tensor, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
-        """All coin and utility ``[T, B, N]`` after this step's taxes at these rates."""
-        coin = self._coin(trajectory) + self.incentives(output, trajectory)
-        return coin, self._utility(coin, trajectory)
+    def _recorded_coin(self, trajectory: Trajectory) -> Tensor:
+        """All coin ``[T, B, N]`` after each step's taxes, as it was."""
+        return self._coin(trajectory) + self._transfers(TaxContext.read(trajectory.context).rates, trajectory)
 
     def _coin(self, trajectory: Trajectory) -> Tensor:
         """All coin ``[T, B, N]`` before this step's taxes."""
@@ -142,14 +145,15 @@ class BracketedTax(BoundedIncentives):
             return torch.where(trajectory.stepped, productivity_times_equality(coin), trajectory.designer_rewards)
         income = TaxContext.read(trajectory.context).income
         other = self.welfare(income, coin, self._utility(coin, trajectory))
-        recorded = self.welfare(income, *self._after_taxes(trajectory.designer_output, trajectory))
+        as_it_was = self._recorded_coin(trajectory)
+        recorded = self.welfare(income, as_it_was, self._utility(as_it_was, trajectory))
         gap = torch.where(trajectory.stepped, other - recorded, 0.0)
         return trajectory.designer_rewards + gap - _before(gap, trajectory)
 
     def _coin_under(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """All coin ``[T, B, N]`` after each step's taxes, had these rates been in force since the episode's start."""
         now = self.incentives(output, trajectory)
-        gained = (now - self.incentives(trajectory.designer_output, trajectory)).cumsum(0)
+        gained = (now - self._transfers(TaxContext.read(trajectory.context).rates, trajectory)).cumsum(0)
         # Of all taxes before this step's, in its episode alone.
         before = _shifted(gained)
         rows = torch.arange(1, len(before), device=before.device).unsqueeze(1)

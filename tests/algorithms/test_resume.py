@@ -54,6 +54,8 @@ if kind.startswith("taxes"):
         config.env_config["rate_cap_annealing"] = [0, 0.02]
     else:
         config.env_runners(batch_mode="truncate_episodes", rollout_fragment_length=7)
+if kind in ("fisher", "critic"):
+    config.agents(entropy_coeff=0.1).designer(response=kind, response_kl=0.01, interval=2)
 algorithm = MetaGrad.from_checkpoint(checkpoint) if mode == "resume" else config.build_algo()
 results = [algorithm.train() for _ in range(20 if mode == "whole" else 10)]
 if mode == "first":
@@ -86,7 +88,9 @@ def run(mode: str, checkpoint: Path, kind: str) -> dict[str, object]:
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", ["pg_episodes", "ppo_fragments", "cleanup", "taxes", "taxes_annealed"])
+@pytest.mark.parametrize(
+    "kind", ["pg_episodes", "ppo_fragments", "cleanup", "taxes", "taxes_annealed", "fisher", "critic"]
+)
 def test_resume_is_exact(tmp_path: Path, kind: str) -> None:
     whole = run("whole", tmp_path / "none", kind)
     run("first", tmp_path / "checkpoint", kind)

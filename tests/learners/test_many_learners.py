@@ -57,6 +57,9 @@ def sampled(config: IncentiveDesignConfig, count: int) -> list[Trajectory]:
     [
         (MetaGradConfig, {"loss": "pg"}),
         (MetaGradConfig, {"loss": "ppo", "optimizer": "adam", "normalize_advantages": True, "num_epochs": 3}),
+        (MetaGradConfig, {"loss": "ppo", "entropy_coeff": 0.1, "num_epochs": 2, "response": "fisher"}),
+        (MetaGradConfig, {"loss": "pg", "entropy_coeff": 0.1, "response": "critic"}),
+        (MetaGradConfig, {"loss": "ppo", "normalize_advantages": True, "response": "neumann"}),
         (DualRLConfig, {}),
         (AMDConfig, {}),
         # The data stay those of the first policies, on which larger steps with a critic diverge.
@@ -65,7 +68,13 @@ def sampled(config: IncentiveDesignConfig, count: int) -> list[Trajectory]:
     ],
 )
 def test_two_learners_equal_one_after_fifty_updates(kind: type[IncentiveDesignConfig], agents: dict[str, Any]) -> None:
+    response = {key: value for key, value in agents.items() if key == "response"}
+    agents = {key: value for key, value in agents.items() if key != "response"}
     config = make_config(kind, **agents)
+    if response:
+        config.designer(**response)
+        if response["response"] == "fisher":
+            config.designer(response_cross=2, response_kl=0.01)
     trajectories = sampled(config, 50)
     one = updates(config, trajectories)
     two = updates(config.copy(copy_frozen=False).learners(num_learners=2), trajectories)

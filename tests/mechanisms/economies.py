@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,22 +14,26 @@ from env_wrappers.vector import VectorIncentiveEnv
 from rllib_metagrad.core.trajectory import Trajectory
 
 
-def play(num_envs: int, rates: np.ndarray | None, seed: int, **config: Any) -> tuple[Any, Trajectory]:
+def play(
+    num_envs: int, rates: np.ndarray | None, seed: int, rest_after: int | None = None, **config: Any
+) -> tuple[Any, Trajectory]:
     """One episode of legal random actions in each economy.
 
     Args:
         num_envs: B.
         rates: ``[periods, B, K]``, or None for a tax that the environment sets.
         seed: of environment and actions.
+        rest_after: so many steps, nobody does anything any more.
         config: of the environment; by default the twin.
     """
     env = make_vec("gather_trade_build", num_envs, **config)
     env.reset(seed)
-    rng = np.random.default_rng(seed)
+    rng, steps = np.random.default_rng(seed), itertools.count()
 
     def legal() -> np.ndarray:
         masks = np.asarray(env.action_masks[0])
-        return np.asarray(np.argmax(rng.random(masks.shape) * masks, -1))
+        chosen = np.asarray(np.argmax(rng.random(masks.shape) * masks, -1))
+        return chosen if rest_after is None or next(steps) < rest_after else np.zeros_like(chosen)
 
     return env, record(env, legal, rates)
 

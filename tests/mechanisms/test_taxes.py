@@ -123,8 +123,8 @@ def test_gradient_is_the_finite_difference() -> None:
         for b in range(4):
             step = torch.zeros_like(output)
             step[:, b, k] = h
-            numeric = (value(output.detach() + step) - value(output.detach() - step)) / (2 * h)
-            torch.testing.assert_close(gradient[:, b, k], numeric, atol=1e-6, rtol=1e-5)
+            numeric = (value(output.detach() + step) - value(output.detach() - step)).sum() / (2 * h)
+            torch.testing.assert_close(gradient[:, b, k].sum(), numeric, atol=1e-5, rtol=1e-5)
 
 
 def test_welfare_at_the_rates_in_force_is_the_environments() -> None:
@@ -260,3 +260,34 @@ def test_a_tax_needs_an_economy() -> None:
     env = VectorEscapeRoom(1, n=2, m=1)
     with pytest.raises(ValueError, match="'bracketed_tax' does not fit escape_room, which has no bracket_cutoffs"):
         make_mechanism("bracketed_tax", 2, 3, {}, env.mechanism_facts, env.name)
+
+
+def test_rewards_at_other_rates_carry_coin_to_the_end() -> None:
+    """What taxes leave stays with its owner: all rewards of an episode add up to the utility of its last coin."""
+    rng = np.random.default_rng(2)
+    env, trajectory = play(16, rng.random((10, 16, 7)), 3)
+    mechanism = mechanism_of(env)
+    other = torch.from_numpy(rng.random((1, 16, 7)).astype(np.float32)).expand(len(trajectory.stepped), 16, 7)
+    rewards = mechanism.rewards(other, trajectory)
+    coin = mechanism._coin_under(other, trajectory)
+    labor = trajectory.context["labor"]
+    utility = isoelastic_utility(coin, labor, mechanism.facts.isoelastic_eta, mechanism.facts.energy_cost)
+    start = trajectory.context["previous_utility"][0]
+    for horizon in (9, 10, 15, 30, len(rewards)):
+        gained = rewards[:horizon].sum(0)
+        torch.testing.assert_close(gained, utility[horizon - 1] - start, atol=2e-3, rtol=0)
+    assert (rewards.sum(0) - trajectory.rewards.sum(0)).abs().max() > 1
+    # The steps after a tax day know of it, as the marginal utility of their coin has changed.
+    assert (rewards - trajectory.rewards)[10:19].abs().max() > 1e-3
+
+
+def test_rewards_of_all_horizons_are_those_of_a_replay_under_other_rates() -> None:
+    """Agents that rest after a tax period: a replay under other rates differs in its taxes alone, to the end."""
+    rng = np.random.default_rng(5)
+    one, other = (rng.random((10, 8, 7)) for _ in range(2))
+    env, trajectory = play(8, one, 11, rest_after=10)
+    _, replay = play(8, other, 11, rest_after=10)
+    torch.testing.assert_close(trajectory.context["income"], replay.context["income"], atol=1e-3, rtol=1e-5)
+    predicted = mechanism_of(env).rewards(replay.designer_output, trajectory)
+    torch.testing.assert_close(predicted.cumsum(0), replay.rewards.cumsum(0), atol=5e-3, rtol=0)
+    assert (trajectory.rewards - replay.rewards).cumsum(0)[-1].abs().max() > 0.5
