@@ -10,6 +10,7 @@ from rllib_metagrad.settings.designer import (
 )
 from rllib_metagrad.settings.incentives import (
     FixedIncentiveSettings,
+    FrozenDesigner,
     IncentiveSettings,
     LookingThroughSettings,
     MetaGradSettings,
@@ -22,6 +23,7 @@ __all__ = [
     "AgentSettings",
     "DesignerSettings",
     "FixedIncentiveSettings",
+    "FrozenDesigner",
     "IncentiveFunctionSettings",
     "IncentiveSettings",
     "LearningDesignerSettings",
