@@ -1,8 +1,9 @@
 """What an incentive function is worth once agents have answered it: the designer frozen, agents going on to learn.
 
-As it was trained, a designer's result may rest on habits: agents that have not noticed yet what is no longer paid. Here
-nobody changes the incentives any more (``FixedIncentive`` with ``designer_checkpoint``), and either the checkpoint's own
-agents go on learning, or new ones learn from scratch. What new agents come to is owed to the incentives alone.
+As it was trained, a designer's result may rest on habits: agents that have not noticed yet what is no longer paid.
+Here nobody changes the incentives any more (``FixedIncentive`` with ``designer_checkpoint``), and either the
+checkpoint's own agents go on learning, or new ones learn from scratch. What new agents come to is owed to
+the incentives alone.
 """
 
 from __future__ import annotations
@@ -114,8 +115,8 @@ def plan(
         fresh_agents: how many populations learn from scratch beside it, >= 0.
         fresh_steps: theirs, >= 1; None for as many as the checkpoint's training took, for which settings that are
             schedules over environment steps were written. Those that go on stay where their schedules have come to.
-        fresh_schedules: fresh agents meet the environment's own schedules, such as a cap on rates that rises, from their
-            start, as in training. By default they are over, as in every evaluation; for agents that go on always.
+        fresh_schedules: fresh agents meet the environment's own schedules, such as a cap on rates that rises, from
+            their start, as in training. By default they are over, as in every evaluation; for agents that go on always.
         episodes, greedy: of the evaluation of each population, see :func:`evaluation.evaluate`.
         seed: >= 0; the whole result follows from it.
         env_config: changes to the environment of training, merged key by key.
@@ -207,9 +208,9 @@ def run(question: Plan) -> dict[str, Any]:
     """Trains and evaluates every population of a plan, one after another in this process; equal again bit for bit.
 
     Returns:
-        JSON-able: what was asked; ``as_trained``, the evaluation of the checkpoint; ``going_on`` and the list ``fresh``, one
-        record a population with its seed, environment steps, evaluation and ``curve``, the training's results of every
-        iteration; ``fresh_estimate``, over populations, of each outcome: mean, standard error, standard deviation,
+        JSON-able: what was asked; ``as_trained``, the evaluation of the checkpoint; ``going_on`` and the list
+        ``fresh``, one record a population with its seed, environment steps, evaluation and ``curve``, the training's
+        results of every iteration; ``fresh_estimate``, over populations, of each outcome: mean, standard error, standard deviation,
         interquartile mean and its 95% interval, lowest, highest.
 
     Raises:

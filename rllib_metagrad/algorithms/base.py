@@ -257,8 +257,8 @@ class IncentiveDesign(CompatAlgorithm):
         """Goes on with another algorithm's agents, which may have another designer.
 
         Args:
-            state: its :meth:`agents_state`: parameters, optimizers, the environment steps that schedules depend on, and what
-                environments keep from episode to episode.
+            state: its :meth:`agents_state`: parameters, optimizers, the environment steps that schedules depend on,
+                and what environments keep from episode to episode.
         """
         self._env_steps_sampled = state["env_steps"]
         self.learner_group.foreach_learner(lambda learner: learner.set_agents(state["learner"]))

@@ -225,7 +225,7 @@ class IncentiveDesignConfig(CompatConfig):
         return policies.asked(self, agents)
 
     def with_designer(self) -> Self:
-        """This config; if its designer is a checkpoint's, a copy that describes it, so that no worker needs the folder."""
+        """This config; if its designer is a checkpoint's, a copy that describes it: workers need no folder."""
         if not isinstance(getattr(self, "designer_checkpoint", None), str):
             return self
         return self.with_values(designer_checkpoint=frozen_designer(self.method_settings().incentives))

@@ -38,7 +38,9 @@ def read_module(checkpoint: Path) -> DesignerModule:
         message = " ".join(str(error).split())
         raise SettingError(_KEY, f"{checkpoint} cannot be read: {type(error).__name__}: {message}") from error
     if not isinstance(module, DesignerModule):
-        raise SettingError(_KEY, f"{checkpoint} has a module {DESIGNER!r} that is no designer, a {type(module).__name__}")
+        raise SettingError(
+            _KEY, f"{checkpoint} has a module {DESIGNER!r} that is no designer, a {type(module).__name__}"
+        )
     if module.model_config["incentives"].centralized:
         raise SettingError(_KEY, f"{checkpoint} is of one policy for all agents, which nobody pays; it has no designer")
     return module

@@ -293,8 +293,8 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
             if frozen.env[what] != here:
                 raise SettingError(
                     "designer_checkpoint",
-                    f"its designer does not fit {spec.name}, whose {what} is {here}, in its training {frozen.env[what]}; "
-                    "name a checkpoint of the same game",
+                    f"its designer does not fit {spec.name}, whose {what} is {here}, in its training "
+                    f"{frozen.env[what]}; name a checkpoint of the same game",
                 )
         return make_designer(frozen.incentives, frozen.designer, spec)
     name = mechanism_name(incentives, designer)

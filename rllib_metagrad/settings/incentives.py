@@ -103,8 +103,8 @@ class FixedIncentiveSettings(IncentiveSettings):
     fixed_incentives: Numbers | None = setting(None, "one value for each output; null for none at all")
     designer_checkpoint: Annotated[str | FrozenDesigner | None, Expected("the folder of a checkpoint")] = setting(
         None,
-        "folder of a checkpoint, of any of the algorithms, whose designer plays, frozen, with its own mechanism; not with "
-        "`fixed_incentives`, `mechanism`, `mechanism_config` or `centralized`",
+        "folder of a checkpoint, of any of the algorithms, whose designer plays, frozen, with its own mechanism; not "
+        "with `fixed_incentives`, `mechanism`, `mechanism_config` or `centralized`",
     )
 
     @model_validator(mode="after")
@@ -115,7 +115,9 @@ class FixedIncentiveSettings(IncentiveSettings):
         defaults = type(self).defaults()
         for key in ("fixed_incentives", "mechanism", "mechanism_config"):
             if getattr(self, key) != defaults[key]:
-                raise SettingError(key, "does nothing with designer_checkpoint, whose designer has its own; leave it out")
+                raise SettingError(
+                    key, "does nothing with designer_checkpoint, whose designer has its own; leave it out"
+                )
         if self.centralized:
             raise SettingError("designer_checkpoint", "has no meaning with centralized: true, where nobody is paid")
         return self
