@@ -210,8 +210,8 @@ def run(question: Plan) -> dict[str, Any]:
     Returns:
         JSON-able: what was asked; ``as_trained``, the evaluation of the checkpoint; ``going_on`` and the list
         ``fresh``, one record a population with its seed, environment steps, evaluation and ``curve``, the training's
-        results of every iteration; ``fresh_estimate``, over populations, of each outcome: mean, standard error, standard deviation,
-        interquartile mean and its 95% interval, lowest, highest.
+        results of every iteration; ``fresh_estimate``, over populations, of each outcome: mean, standard error,
+        standard deviation, interquartile mean and its 95% interval, lowest, highest.
 
     Raises:
         OSError: the folder cannot be written.

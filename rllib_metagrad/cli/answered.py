@@ -44,7 +44,11 @@ def check_flags(steps: int | None, options: Mapping[str, Any], render: str | Non
         for name, value in options.items():
             if value:
                 raise BadInputError(f"{_FLAGS[name]}: does nothing without --answered STEPS; add that, or leave it out")
-    elif render is not None:
+        return
+    for name in ("fresh_steps", "fresh_schedules"):
+        if options[name] and not options["fresh_agents"]:
+            raise BadInputError(f"{_FLAGS[name]}: does nothing without --fresh-agents N; add that, or leave it out")
+    if render is not None:
         raise BadInputError(
             f"--render {render}: with --answered there are several populations; render one from the folder that "
             "--answered writes: rllib evaluate FOLDER/going_on --render FILE.gif"

@@ -175,9 +175,7 @@ def test_what_cannot_be_asked_is_one_line(tmp_path: Path) -> None:
     (source / "contents.json").unlink()
     marks = json.loads((source / "rllib_checkpoint.json").read_text())
     (source / "rllib_checkpoint.json").write_text(json.dumps({k: v for k, v in marks.items() if k != "contents.json"}))
-    with pytest.raises(
-        SettingError, match=r"^designer_checkpoint .* has no designer; name a checkpoint of an algorithm"
-    ):
+    with pytest.raises(SettingError, match=r"^designer_checkpoint .* has no designer; name a checkpoint"):
         plan(source, 1)
 
 
@@ -193,9 +191,7 @@ def test_settings_beside_a_designers_checkpoint(tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingError, match=message):
             make("FixedIncentive", _ROOM, **{"designer_checkpoint": source, **more})
-    with pytest.raises(
-        SettingError, match=r"designer_checkpoint its designer does not fit escape_room, whose possible"
-    ):
+    with pytest.raises(SettingError, match="designer_checkpoint its designer does not fit escape_room, whose"):
         make("FixedIncentive", {"env": "escape_room", "env_config": {"n": 5, "m": 2}}, designer_checkpoint=source)
     centralized = make("Centralized", _ROOM)
     centralized.save_to_path(tmp_path / "centralized")
