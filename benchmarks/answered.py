@@ -1,8 +1,8 @@
 """What trained incentives are worth once agents have answered them, beside what training ended with.
 
-    python benchmarks/answered.py CONFIG --seeds 400 401 ... [--fresh-agents 1] [--steps STEPS]
+    python benchmarks/answered.py CONFIG --seeds 400 401 ... [--fresh-agents 1] [--steps STEPS] [--stop STEPS]
 
-CONFIG is a shipped config, such as escape_room/metagrad_5_2. Trains each seed to the config's end, unless
+CONFIG is a shipped config, such as escape_room/metagrad_5_2. Trains each seed to the config's end, or to --stop, unless
 results/answered/CONFIG/seed_SEED holds a checkpoint already; freezes the designer; lets the same agents go on for
 STEPS environment steps (default: as many as training took) and fresh populations learn for as many as training took.
 Evaluates each by 100 sampled episodes, as `rllib evaluate --answered` does, and writes
@@ -39,26 +39,30 @@ _SHOWN = ((metrics.NET, "net"), (metrics.RETURN, "R^ID"), (metrics.PAID, "paid")
 _WHO = {AS_TRAINED: "as trained", GOING_ON: "the same agents going on", FRESH: "fresh agents"}
 
 
-def trained(name: str, seed: int) -> Path:
-    """The checkpoint of a shipped config's whole training with a seed, from an earlier call if there is one."""
-    folder = RUNS / name / f"seed_{seed}"
+def trained(name: str, seed: int, stop: int | None) -> Path:
+    """The checkpoint of a shipped config's training with a seed, to its end or to so many steps; of an earlier call if
+    there is one."""
+    folder = RUNS / name / (f"seed_{seed}" if stop is None else f"seed_{seed}_to_{stop}")
     try:
         return find_checkpoint(str(folder))
     except BadInputError:
-        config, stop = common.load(name, seed, evaluation_interval=None)
+        config, end = common.load(name, seed, evaluation_interval=None)
+        end = end if stop is None else {metrics.ENV_STEPS: stop}
         algorithm = common.build(config)
-        while not common.reached(stop, algorithm.train()):
+        while not common.reached(end, algorithm.train()):
             pass
         algorithm.save_to_path(folder)
         algorithm.stop()
         return folder
 
 
-def measure(name: str, seed: int, fresh_agents: int, steps: int | None) -> dict[str, Any]:
+def measure(name: str, seed: int, fresh_agents: int, steps: int | None, stop: int | None) -> dict[str, Any]:
     """The outcomes of one seed, curves left out."""
-    checkpoint = trained(name, seed)
+    checkpoint = trained(name, seed, stop)
     trained_steps = int(common.load(name)[1][metrics.ENV_STEPS])
-    result = answered(checkpoint, steps or trained_steps, fresh_agents=fresh_agents, seed=seed)
+    result = answered(
+        checkpoint, steps or trained_steps, fresh_agents=fresh_agents, fresh_steps=trained_steps, seed=seed
+    )
     result["checkpoint"] = f"{name}, seed {seed}"
     for population in (result[GOING_ON], *result[FRESH]):
         del population["curve"]
@@ -89,7 +93,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
                 for result in found
             )
             each = f", {found[0]['fresh_agents']} a seed" if who == FRESH else ""
-            cells = [f"`{name}`", str(len(found)), words + each, f"{steps / 1e6:.2f} M"]
+            cells = [name, str(len(found)), words + each, f"{steps / 1e6:.2f} M"]
             cells += [plus_minus(estimate(values[head])) for _, head in _SHOWN]
             cells += [f"{min(values['net']):.2f}", f"{max(values['net']):.2f}"]
             lines.append("| " + " | ".join(cells) + " |")
@@ -103,17 +107,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", required=True)
     parser.add_argument("--fresh-agents", type=int, default=1)
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--stop", type=int, help="end training after so many environment steps")
     arguments = parser.parse_args()
     common.start_ray()
-    results: dict[str, Any] = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}
+    results: dict[str, Any] = {}
+    name = arguments.config if arguments.stop is None else f"{arguments.config}, {arguments.stop:,} steps"
     for seed in arguments.seeds:
-        found = measure(arguments.config, seed, arguments.fresh_agents, arguments.steps)
-        results[f"{arguments.config}/{seed}"] = found
+        found = measure(arguments.config, seed, arguments.fresh_agents, arguments.steps, arguments.stop)
+        results = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}  # another call may have written
+        results[f"{name}/{seed}"] = found
         NUMBERS.write_text(json.dumps(results, separators=(",", ":")) + "\n")
         net = {who: [round(x, 2) for x in _outcomes(found, who, metrics.NET)] for who in _WHO}
-        print(f"{arguments.config} seed {seed}: {net}", flush=True)
+        print(f"{name} seed {seed}: {net}", flush=True)
         PAGE.write_text(with_tables(PAGE.read_text(), {"answered": table(results)}))
-    own = [result for key, result in results.items() if key.startswith(f"{arguments.config}/")]
+    own = [result for key, result in results.items() if key.startswith(f"{name}/")]
     common.finish(
         {who: estimate([x for result in own for x in _outcomes(result, who, metrics.NET)]).mean for who in _WHO}
     )

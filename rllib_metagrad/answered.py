@@ -271,7 +271,7 @@ def _population(
         curve = _learn(algorithm, steps)
         found = {
             "seed": seed,
-            "env_steps": int(curve[-1][metrics.ENV_STEPS]),
+            "env_steps": int(curve[-1][metrics.ENV_STEPS] or 0),
             **_outcome(algorithm, question, question.seed, {}),
             "curve": curve,
         }

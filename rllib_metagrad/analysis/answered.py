@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -17,7 +18,7 @@ _PANELS = (
     Panel("Incentives paid", "paid per episode", PAID),
 )
 #: By what the runs' settings say of their agents.
-_LOOKS = {
+_LOOKS: dict[str, dict[str, Any]] = {
     "going_on": {"color": style.PALETTE[0], "label": "the trained agents, going on", "linewidth": 2.2, "zorder": 3.0},
     "fresh": {"color": style.PALETTE[1], "label": "fresh agents, a line each", "linewidth": 1.1},
 }
