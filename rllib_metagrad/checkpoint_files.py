@@ -101,10 +101,14 @@ def check_whole(folder: pathlib.Path) -> None:
         raise IncompleteCheckpointError(f"{folder} is no whole checkpoint: {missing} is missing; use an earlier one")
 
 
-def policies_of_checkpoint(path: pathlib.Path) -> pathlib.Path:
-    """The folder in which a checkpoint holds its policies, one folder each.
+def policies_of_checkpoint(path: pathlib.Path, key: str = "agents_checkpoint") -> pathlib.Path:
+    """The folder in which a checkpoint holds its policies and its designer, one folder each.
 
     Tune's trials run in folders of their own; a relative path is meant from where the command was given.
+
+    Args:
+        path: of the checkpoint.
+        key: the setting that names it, for messages.
 
     Raises:
         ValueError: if ``path`` is no checkpoint of a run.
@@ -112,5 +116,5 @@ def policies_of_checkpoint(path: pathlib.Path) -> pathlib.Path:
     start = pathlib.Path(os.environ.get("TUNE_ORIG_WORKING_DIR", "."))
     folder = start / path.expanduser() / "learner_group" / "learner" / "rl_module"
     if not folder.is_dir():
-        raise ValueError(f"agents_checkpoint: {path} is no checkpoint of a run (there is no {folder})")
+        raise ValueError(f"{key}: {path} is no checkpoint of a run (there is no {folder})")
     return folder

@@ -29,7 +29,8 @@ from rllib_metagrad.statistics import estimate
 
 logger = logging.getLogger("ray.rllib")
 
-_IN_ONE_PROCESS = {
+#: Settings of an algorithm that needs no other process.
+IN_ONE_PROCESS = {
     "num_env_runners": 0,
     "evaluation_num_env_runners": 0,
     "evaluation_interval": None,
@@ -56,7 +57,9 @@ def load(checkpoint: str | Path) -> Any:
     check_whole(folder)
     with (folder / "class_and_ctor_args.pkl").open("rb") as file:
         (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
-    return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})
+    # Its own agents are in it: those that it began with may be gone.
+    begun = {key: None for key in ("agents_checkpoint",) if key in config}
+    return Algorithm.from_checkpoint(str(folder), config={**config, **IN_ONE_PROCESS, **begun})
 
 
 def evaluate(
@@ -175,7 +178,7 @@ def _runner(
     config.environment(env_config=changes)  # merged as RLlib merges evaluation_config
     runner = IncentiveEnvRunner(config=config, env_creator=algorithm.env_creator, worker_index=0, num_workers=0)
     with environments_for(runner, owner):
-        _check_fit(owner.spec, runner.spec)
+        check_fit(owner.spec, runner.spec)
         state = algorithm.learner_group.get_state(
             components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
         )
@@ -185,7 +188,7 @@ def _runner(
     runner.stop()
 
 
-def _check_fit(trained: EnvSpec, given: EnvSpec) -> None:
+def check_fit(trained: EnvSpec, given: EnvSpec) -> None:
     """Raises ValueError unless policies and designer of one environment fit the other."""
     for what in ("possible_agents", "groups", "state_shape", "num_action_types", "action_feature_size"):
         of_training, of_now = getattr(trained, what), getattr(given, what)

@@ -21,6 +21,7 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
+from rllib_metagrad.algorithms.frozen import read_parameters
 from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, policies_of_checkpoint, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
 from rllib_metagrad.learners.base import NonFiniteError
@@ -54,12 +55,18 @@ class IncentiveDesign(CompatAlgorithm):
         self._num_stale = 0
         self._seconds = dict.fromkeys((SAMPLE_SECONDS, UPDATE_SECONDS, SYNC_SECONDS), 0.0)
         self._cpu_mark = time.process_time()
+        designer = None
         if isinstance(self.config, IncentiveDesignConfig):
             # Asked here, once, for runners, learners, evaluation and checkpoints.
-            self.config = config = self.config.with_mapping(self.env_creator)
+            designer = getattr(self.config, "designer_checkpoint", None)
+            self.config = config = self.config.with_mapping(self.env_creator).with_designer()
         super().setup(config)
         if self.config.agents_checkpoint is not None:
             self._load_agents(pathlib.Path(self.config.agents_checkpoint))
+        if isinstance(designer, str):  # and no description of one, whose parameters a checkpoint of our own holds
+            known = self.get_weights()[DESIGNER]
+            held = read_parameters(pathlib.Path(designer))
+            self.set_weights({DESIGNER: {name: held[name] for name in known}})
 
     def _load_agents(self, path: pathlib.Path) -> None:
         """Starts agents with the parameters of a checkpoint, whatever algorithm wrote it; the designer starts anew.
@@ -239,6 +246,24 @@ class IncentiveDesign(CompatAlgorithm):
                 learner.module[module_id].set_state(state)
 
         self.learner_group.foreach_learner(write)
+        self.sync_weights()
+
+    def agents_state(self) -> dict[str, Any]:
+        """All that the agents' learning has come to: see :meth:`take_agents`."""
+        found = [one.get() for one in self.learner_group.foreach_learner(lambda learner: learner.get_agents())]
+        return {"learner": found[0], "lasting_state": self.lasting_state(), "env_steps": self._env_steps_sampled}
+
+    def take_agents(self, state: dict[str, Any]) -> None:
+        """Goes on with another algorithm's agents, which may have another designer.
+
+        Args:
+            state: its :meth:`agents_state`: parameters, optimizers, the environment steps that schedules depend on,
+                and what environments keep from episode to episode.
+        """
+        self._env_steps_sampled = state["env_steps"]
+        self.learner_group.foreach_learner(lambda learner: learner.set_agents(state["learner"]))
+        if known := state["lasting_state"]:
+            self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
         self.sync_weights()
 
     def add_module(self, module_id: str, *args: Any, **kwargs: Any) -> Any:

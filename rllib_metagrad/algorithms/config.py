@@ -19,6 +19,7 @@ from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from rllib_metagrad.algorithms import checks, policies
+from rllib_metagrad.algorithms.frozen import read_settings
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
 from rllib_metagrad.core.losses import check_loss
@@ -27,13 +28,20 @@ from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
 from rllib_metagrad.mechanisms import check_mechanism
-from rllib_metagrad.modules.designer import find_incentive_function, mechanism_name
+from rllib_metagrad.modules.designer import find_incentive_function, frozen_designer, mechanism_name
 from rllib_metagrad.modules.own_networks import check_networks
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
-from rllib_metagrad.settings import AgentSettings, IncentiveFunctionSettings, SettingError, Settings, nearest
+from rllib_metagrad.settings import (
+    AgentSettings,
+    FixedIncentiveSettings,
+    IncentiveFunctionSettings,
+    SettingError,
+    Settings,
+    nearest,
+)
 from rllib_metagrad.settings.idle import check_idle
 from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.methods import Method
@@ -119,7 +127,7 @@ class IncentiveDesignConfig(CompatConfig):
         return {**super().get_state(), **{key: getattr(self, key) for key in self.own_keys()}}
 
     def method_settings(self) -> MethodSettings[Any, Any]:
-        """The typed settings; what learns and acts reads these.
+        """The typed settings; what learns and acts reads these. A designer that is a checkpoint's is read from there.
 
         Raises:
             SettingError: one line that says which key, what it must be, and what it is.
@@ -128,6 +136,10 @@ class IncentiveDesignConfig(CompatConfig):
             name: record.from_keys({key: getattr(self, key) for key in record.config_keys()})
             for name, record in self.records().items()
         }
+        incentives = read["incentives"]
+        if isinstance(incentives, FixedIncentiveSettings) and isinstance(incentives.designer_checkpoint, str):
+            frozen = read_settings(Path(incentives.designer_checkpoint))
+            read["incentives"] = incentives.replace(designer_checkpoint=frozen)
         return MethodSettings(**read)  # type: ignore[arg-type]
 
     # -- validation -------------------------------------------------------------------------------------
@@ -148,7 +160,8 @@ class IncentiveDesignConfig(CompatConfig):
         check_idle(settings, vars(self), {key: fresh[key] for key in self.own_keys()})
         checks.check_environment(self)
         mechanism = mechanism_name(settings.incentives, settings.designer)
-        check_mechanism(mechanism, settings.incentives.mechanism_config)
+        frozen = frozen_designer(settings.incentives)
+        check_mechanism(mechanism, (settings if frozen is None else frozen).incentives.mechanism_config)
         checks.check_outputs(settings, mechanism)
         checks.check_response(settings)
         networks = [own.network for own in policies.own_settings(self).values() if own.network is not None]
@@ -212,6 +225,12 @@ class IncentiveDesignConfig(CompatConfig):
         agents = tuple(env.possible_agents)
         env.close()
         return policies.asked(self, agents)
+
+    def with_designer(self) -> Self:
+        """This config; if its designer is a checkpoint's, a copy that describes it: workers need no folder."""
+        if not isinstance(getattr(self, "designer_checkpoint", None), str):
+            return self
+        return self.with_values(designer_checkpoint=frozen_designer(self.method_settings().incentives))
 
     def make_stacks(self, spec: EnvSpec) -> tuple[Stack, ...]:
         """Policies, stacked where they can be."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from rllib_metagrad.analysis import economy, style
+from rllib_metagrad.analysis.answered import answered
 from rllib_metagrad.analysis.panels import (
     MAX_COLUMNS,
     STEPS_LABEL,
@@ -164,6 +165,7 @@ def _over_policies(group: Group, metric: str) -> Curve | None:
 
 
 FIGURES: dict[str, tuple[str, Callable[[Sequence[Group]], Figure | None]]] = {
+    "answered": ("Answered", answered),
     "returns": ("Returns", returns),
     **economy.FIGURES,
     "sweep": ("Sweep", sweep),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from rllib_metagrad.cli import ray_session
+from rllib_metagrad.cli.answered import check_flags, evaluate_answered
 from rllib_metagrad.cli.checkpoints import find_checkpoint
 from rllib_metagrad.cli.errors import BadInputError, RunFailedError, one_line
 from rllib_metagrad.cli.python_file import import_file, kept_with
@@ -30,9 +32,14 @@ def evaluate(
     greedy: bool = False,
     env_config: str | None = None,
     file: str | None = None,
+    answered: int | None = None,
+    answered_options: Mapping[str, Any] | None = None,
     verbose: int = 0,
 ) -> None:
     """Evaluate, print a table, and as the last line one JSON object.
+
+    With `answered`, environment steps, agents answer the designer first, see `cli/answered.py`; its further options are
+    those of `answered.plan` by name.
 
     Raises:
         BadInputError: no checkpoint there, an output path that cannot be written, or an `env_config` that is no JSON
@@ -40,6 +47,8 @@ def evaluate(
         RunFailedError: the checkpoint could not be loaded or run, or (after all is printed) not be drawn.
     """
     ray_session.quiet(verbose)
+    options = dict(answered_options or {})
+    check_flags(answered, options, render)
     folder = find_checkpoint(checkpoint)
     _import_definitions(folder, file)
     changes = load_mapping(env_config, "--env-config") if env_config else {}
@@ -50,20 +59,28 @@ def evaluate(
             raise BadInputError(f"{flag} {path}: must end with {' or '.join(suffixes)}")
         if not pathlib.Path(path).absolute().parent.is_dir():
             raise BadInputError(f"{flag} {path}: no such folder {pathlib.Path(path).absolute().parent}")
+    if answered is not None:
+        target = options.pop("folder", None)
+        options |= {"episodes": episodes, "seed": seed, "greedy": greedy, "env_config": changes}
+        _finish(evaluate_answered(folder, answered, target, verbose, **options), out)
+        return
     with ray_session.session(verbose=verbose):
         result = _evaluate(folder, episodes, render, seed, greedy, changes)
     result = {"checkpoint": str(folder), **({"env_config": changes} if changes else {}), **result}
-    text = json.dumps(result, default=_plain)
-    if out is not None:
-        pathlib.Path(out).write_text(json.dumps(result, default=_plain, indent=2) + "\n", encoding="utf-8")
     _print_table(result)
     if result.get("render"):
         print(f"wrote {render}")
-    if out is not None:
-        print(f"wrote {out}")
-    print(text)
+    _finish(result, out)
     if "render_error" in result:
         raise RunFailedError(f"--render {render}: no picture, but all else is above: {result['render_error']}")
+
+
+def _finish(result: dict[str, Any], out: str | None) -> None:
+    """The result as a file, if one is wanted, and as the last line."""
+    if out is not None:
+        pathlib.Path(out).write_text(json.dumps(result, default=_plain, indent=2) + "\n", encoding="utf-8")
+        print(f"wrote {out}")
+    print(json.dumps(result, default=_plain))
 
 
 def _import_definitions(folder: pathlib.Path, file: str | None) -> None:

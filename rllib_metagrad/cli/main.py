@@ -143,6 +143,36 @@ def evaluate(
         str | None,
         typer.Option("--file", help="The .py file of training. Default: the copy in the run folder, if any."),
     ] = None,
+    answered: Annotated[
+        int | None,
+        typer.Option(
+            "--answered",
+            min=1,
+            metavar="STEPS",
+            help="Freeze the designer, let the agents go on learning for STEPS environment steps, then evaluate.",
+        ),
+    ] = None,
+    fresh_agents: Annotated[
+        int | None,
+        typer.Option(
+            "--fresh-agents", min=1, help="With --answered: so many populations that learn from scratch, too."
+        ),
+    ] = None,
+    fresh_steps: Annotated[
+        int | None,
+        typer.Option("--fresh-steps", min=1, help="Their environment steps. Default: as many as training took."),
+    ] = None,
+    fresh_schedules: Annotated[
+        bool,
+        typer.Option(
+            "--fresh-schedules",
+            help="They meet the environment's schedules (a rising cap on rates) as training did, not their end.",
+        ),
+    ] = False,
+    answered_folder: Annotated[
+        str | None,
+        typer.Option("--answered-folder", help="New folder for curves and checkpoints. Default: results/RUN_answered."),
+    ] = None,
     verbose: Annotated[int, typer.Option("-v", count=True, help="Tracebacks and Ray's messages.")] = 0,
 ) -> None:
     """Run a trained algorithm without exploration; the last line printed is one JSON object."""
@@ -157,6 +187,13 @@ def evaluate(
         greedy=greedy,
         env_config=env_config,
         file=file,
+        answered=answered,
+        answered_options={
+            "fresh_agents": fresh_agents or 0,
+            "fresh_steps": fresh_steps,
+            "fresh_schedules": fresh_schedules,
+            "folder": answered_folder,
+        },
         verbose=verbose,
     )
 

@@ -41,8 +41,8 @@ MISTAKES = (ValueError, TypeError, KeyError, AttributeError, AssertionError, Imp
 # Spellings that AlgorithmConfig.update_from_dict() accepts beside its attributes.
 _ALIASES = {"lambda", "callbacks", "framework", "input", "multiagent", "num_workers", "num_cpus_for_driver"}
 _OLD_STACK = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2")
-# Agents may share policies in other ways than the ones known here.
-_MAPPINGS = ("policies", "policy_mapping_fn", "policy_mapping", "multiagent")
+# Agents may share policies in other ways than the ones known here; checkpoints are RLlib's to read.
+_FOR_RLLIB = ("policies", "policy_mapping_fn", "policy_mapping", "multiagent", "designer_checkpoint")
 
 
 def method_of(run: Any) -> Method | None:
@@ -64,8 +64,8 @@ def precheck(experiment: Experiment, method: Method) -> bool:
     """Checks all that can be known without Ray.
 
     Returns:
-        False where environment and designer must still be built: the environment is registered with Ray, or agents
-        are mapped to policies.
+        False where environment and designer must still be built: the environment is registered with Ray, agents are
+        mapped to policies, or the designer is a checkpoint's.
 
     Raises:
         SettingError: with the key.
@@ -86,7 +86,7 @@ def precheck(experiment: Experiment, method: Method) -> bool:
     for path, plain, settings in checked:
         if path is None or path[0] in ("env", "env_config", "centralized"):
             env = _environment(plain, settings)
-            if env is None or any(plain.get(key) for key in _MAPPINGS):
+            if env is None or any(plain.get(key) for key in _FOR_RLLIB):
                 return False
             # The first environment is that of all variants of other keys.
             built.append((path, env, [others[1:] for others in checked] if path is None else [(plain, settings)]))

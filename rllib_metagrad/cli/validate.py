@@ -93,7 +93,7 @@ def _validate_with_ray(experiment: Experiment, complete: bool) -> tuple[Any, dic
             config = default_config(experiment.run)
             config.update_from_dict(plain)
             config.validate()
-        if not complete and (path is None or path[0] in ("env", "env_config")):
+        if not complete and (path is None or path[0] in ("env", "env_config", "designer_checkpoint")):
             _check_environment(config, experiment)
         first = first or (config, plain)
     assert first is not None  # variants() always yields the first one

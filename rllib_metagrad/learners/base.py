@@ -269,6 +269,28 @@ class IncentiveLearner(CompatLearner):
         if COMPONENT_INCENTIVES in state:
             self.set_own_state(to_device(state[COMPONENT_INCENTIVES], self.torch_device))
 
+    def get_agents(self) -> dict[str, Any]:
+        """The agents' side alone, on the CPU: parameters, optimizers, targets, and the steps that schedules count."""
+        self._read_modules()
+        return {
+            "policies": [stack.policy_ids for stack in self.stacks],
+            "agents": to_device(self.state.agents, torch.device("cpu")),
+            "env_steps": self._env_steps,
+        }
+
+    def set_agents(self, saved: dict[str, Any]) -> None:
+        """Inverse of :meth:`get_agents`, in a learner of any method whose agents are the same.
+
+        Raises:
+            ValueError: if policies are others.
+        """
+        if saved["policies"] != (own := [stack.policy_ids for stack in self.stacks]):
+            raise ValueError(f"policies are {own}, not {saved['policies']}")
+        agents = to_device(saved["agents"], self.torch_device)
+        # The agents' last update did not lead to these.
+        self.state = replace(self.state, agents=agents, last_update=None)
+        self._env_steps = saved["env_steps"]
+
     def get_own_state(self) -> dict[str, Any]:
         """All but the parameters that the modules hold."""
         state = self.state

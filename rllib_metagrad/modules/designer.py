@@ -10,6 +10,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import (
     DesignerSettings,
     FixedIncentiveSettings,
+    FrozenDesigner,
     IncentiveFunctionSettings,
     IncentiveSettings,
     LearningDesignerSettings,
@@ -271,8 +273,32 @@ class AnswerCritic:
         return self.network.apply(self.parameters.split(psi), observations)
 
 
+def frozen_designer(incentives: IncentiveSettings) -> FrozenDesigner | None:
+    """The checkpoint's designer that plays instead of one of these settings, if there is one.
+
+    Raises:
+        ValueError: while it is only a path, see ``algorithms/frozen.py``.
+    """
+    given = incentives.designer_checkpoint if isinstance(incentives, FixedIncentiveSettings) else None
+    if isinstance(given, str):
+        raise ValueError(f"designer_checkpoint: {given} has not been read")
+    return given
+
+
+def designer_facts(spec: EnvSpec) -> dict[str, Any]:
+    """By name, what an environment must have in common with another one for a designer to fit both."""
+    return {
+        "possible_agents": spec.possible_agents,
+        "action_type_names": spec.action_type_names,
+        "state_shape": spec.state_shape,
+        "action_feature_size": spec.action_feature_size,
+    }
+
+
 def mechanism_name(incentives: IncentiveSettings, designer: DesignerSettings) -> str:
     """The mechanism that the user names, or the usual one of this kind of designer."""
+    if (frozen := frozen_designer(incentives)) is not None:
+        return mechanism_name(frozen.incentives, frozen.designer)
     if isinstance(incentives.mechanism, str):
         return incentives.mechanism
     continuous = isinstance(designer, StochasticDesignerSettings) and designer.levels is None
@@ -283,8 +309,17 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
     """The designer of an environment; what kind it is, its settings say.
 
     Raises:
-        ValueError: for an unknown mechanism, or outputs that do not fit it.
+        ValueError: for an unknown mechanism, outputs that do not fit it, or a frozen designer of another environment.
     """
+    if (frozen := frozen_designer(incentives)) is not None:
+        for what, here in designer_facts(spec).items():
+            if frozen.env[what] != here:
+                raise SettingError(
+                    "designer_checkpoint",
+                    f"its designer does not fit {spec.name}, whose {what} is {here}, in its training "
+                    f"{frozen.env[what]}; name a checkpoint of the same game",
+                )
+        return make_designer(frozen.incentives, frozen.designer, spec)
     name = mechanism_name(incentives, designer)
     mechanism = make_mechanism(
         name, spec.num_agents, spec.num_action_types, incentives.mechanism_config, spec.mechanism_facts, spec.name

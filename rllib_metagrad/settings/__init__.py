@@ -11,6 +11,7 @@ from rllib_metagrad.settings.designer import (
 )
 from rllib_metagrad.settings.incentives import (
     FixedIncentiveSettings,
+    FrozenDesigner,
     IncentiveSettings,
     LookingThroughSettings,
     MetaGradSettings,
@@ -23,6 +24,7 @@ __all__ = [
     "AgentSettings",
     "DesignerSettings",
     "FixedIncentiveSettings",
+    "FrozenDesigner",
     "IncentiveFunctionSettings",
     "IncentiveSettings",
     "LearningDesignerSettings",

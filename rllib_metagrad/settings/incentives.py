@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
-from rllib_metagrad.settings.base import Expected, Numbers, Settings, setting
+from rllib_metagrad.settings.base import Expected, Numbers, SettingError, Settings, setting
+from rllib_metagrad.settings.designer import DesignerSettings
 from rllib_metagrad.settings.import_path import import_path
 
 
@@ -81,7 +83,41 @@ class MetaGradSettings(LookingThroughSettings):
     )
 
 
+@dataclass(frozen=True)
+class FrozenDesigner:
+    """A trained designer that nobody trains any more, as its checkpoint describes it; its parameters come apart.
+
+    Attributes:
+        designer, incentives: its own settings, of which its network and its mechanism are built.
+        env: facts by name of the environment that it was trained in, which another one must share.
+    """
+
+    designer: DesignerSettings
+    incentives: IncentiveSettings
+    env: dict[str, Any]
+
+
 class FixedIncentiveSettings(IncentiveSettings):
     """Of FixedIncentive and Centralized."""
 
     fixed_incentives: Numbers | None = setting(None, "one value for each output; null for none at all")
+    designer_checkpoint: Annotated[str | FrozenDesigner | None, Expected("the folder of a checkpoint")] = setting(
+        None,
+        "folder of a checkpoint, of any of the algorithms, whose designer plays, frozen, with its own mechanism; not "
+        "with `fixed_incentives`, `mechanism`, `mechanism_config` or `centralized`",
+    )
+
+    @model_validator(mode="after")
+    def _check_one_designer(self) -> Self:
+        """A checkpoint's designer brings all that it is made of."""
+        if self.designer_checkpoint is None:
+            return self
+        defaults = type(self).defaults()
+        for key in ("fixed_incentives", "mechanism", "mechanism_config"):
+            if getattr(self, key) != defaults[key]:
+                raise SettingError(
+                    key, "does nothing with designer_checkpoint, whose designer has its own; leave it out"
+                )
+        if self.centralized:
+            raise SettingError("designer_checkpoint", "has no meaning with centralized: true, where nobody is paid")
+        return self

@@ -263,6 +263,16 @@ FILES = {
         [],
         "er.yaml:5: config.fixed_incentives: has 2 values, but the mechanism takes 3",
     ),
+    "a designer of no checkpoint": (
+        yaml(run="FixedIncentive", config="{designer_checkpoint: nowhere}"),
+        [],
+        "er.yaml:5: config.designer_checkpoint: nowhere is no checkpoint of a run",
+    ),
+    "a mechanism beside a designer's checkpoint": (
+        yaml(run="FixedIncentive", config="{designer_checkpoint: nowhere, mechanism: agent_incentives}"),
+        [],
+        "er.yaml:5: config.mechanism: does nothing with designer_checkpoint, whose designer has its own; leave it out",
+    ),
     "convolutions without a picture": (
         config("{agent_network: {conv_filters: [[6, 3, 1]]}}"),
         [],
@@ -551,6 +561,7 @@ print(json.dumps(found))
 _WITH_RAY = {
     "scheduler refuses a value",
     "policies without a mapping",
+    "a designer of no checkpoint",
     *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom|policy|policies", name)),
 }
 

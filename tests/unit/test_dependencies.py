@@ -40,6 +40,8 @@ ARROWS: dict[str, set[str]] = {
     | {"registration", "weighted_mean", "lending"},
     "evaluation": {"algorithms", "env_runner", "lending", "modules", "core", "env_wrappers"}
     | {"metrics", "statistics", "checkpoint_files"},
+    "answered": {"algorithms", "env_wrappers", "environments", "evaluation", "modules", "ray_compat", "settings"}
+    | {"metrics", "statistics", "checkpoint_files"},
     "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
 }
 #: Parts that may import neither Ray nor torch, or not Ray.
