@@ -168,7 +168,7 @@ class MetaGradDesignerSettings(IncentiveFunctionSettings):
     response_updates: int = setting(10, "`neumann`: K, how many of the agents' updates are looked through", ge=1)
     response_critic_lr: Scheduled = setting(3e-3, "`critic`: its learning rate", ge=0)
     response_critic_network: NetworkSettings | None = setting(None, "`critic`: its shape; null for `agent_network`'s")
-    response_kl: float | None = setting(
+    response_kl: Scheduled | None = setting(
         None,
         "largest step of the designer, as the KL divergence by which it moves the agents' answer (nats a step of an "
         "agent); null for no limit",

@@ -76,7 +76,7 @@ def test_an_end_for_episodes_that_have_none() -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(ValueError, match="env 'mine' is not one of cleanup, escape_room"):
+    with pytest.raises(ValueError, match="env 'mine' is not one of cleanup, contract, escape_room"):
         build_env(config_of(), 1)
 
 
