@@ -19,12 +19,14 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from env_wrappers.pictures import with_payments
 from rllib_metagrad import metrics
+from rllib_metagrad.algorithms import ALGORITHMS, plain_config
 from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.checkpoint_files import check_whole
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.lending import MAX_COPIES, environments_for
 from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.state_files import NotPlainError
 from rllib_metagrad.statistics import estimate
 
 logger = logging.getLogger("ray.rllib")
@@ -35,28 +37,58 @@ _IN_ONE_PROCESS = {
     "evaluation_interval": None,
     "num_learners": 0,
     "num_gpus_per_learner": 0,
+    # The checkpoint's own parameters take their place; that file may be elsewhere by now.
+    "agents_checkpoint": None,
 }
 #: Frames.
 _LONG = 60
 
 
-def load(checkpoint: str | Path) -> Any:
+def load(checkpoint: str | Path, data_only: bool = False) -> Any:
     """The algorithm of a checkpoint in this process alone, whatever cluster it was trained on: nothing waits for CPUs.
 
     Args:
         checkpoint: a folder that ``Algorithm.save_to_path`` or Tune wrote, all of it.
+        data_only: read no pickle, which could run code. What the config names (an environment, a mechanism) is imported
+            and called all the same.
 
     Returns:
         The restored algorithm, of this package or another one of RLlib's; ``stop()`` it after use.
 
     Raises:
         IncompleteCheckpointError: before anything is read, for a part of a checkpoint or one that has changed.
+        NotPlainError: with ``data_only``, for a checkpoint with a state or a config that is no data.
     """
     folder = Path(checkpoint).absolute()
     check_whole(folder)
-    with (folder / "class_and_ctor_args.pkl").open("rb") as file:
-        (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
-    return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})
+    try:
+        kind, config = _plain_config(folder)
+    except NotPlainError as error:
+        if data_only:
+            raise NotPlainError(f"{folder} is not data alone: {error}") from None
+        with (folder / "class_and_ctor_args.pkl").open("rb") as file:
+            (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
+        return Algorithm.from_checkpoint(str(folder), config={**config, **_IN_ONE_PROCESS})
+    algorithm = kind(config={**config, **_IN_ONE_PROCESS})
+    try:
+        algorithm.restore_from_path(folder, data_only=data_only)
+    except BaseException:
+        algorithm.stop()
+        raise
+    return algorithm
+
+
+def _plain_config(folder: Path) -> tuple[type[IncentiveDesign], dict[str, Any]]:
+    """An algorithm of ours and its config's state, from files of data alone.
+
+    Raises:
+        NotPlainError: if that cannot be.
+    """
+    name, values = plain_config.read(folder)
+    if name not in ALGORITHMS:
+        raise NotPlainError(f"its algorithm {name} is none of {', '.join(ALGORITHMS)}")
+    kind = ALGORITHMS[name]
+    return kind, {**kind.get_default_config().get_state(), **values}
 
 
 def evaluate(

@@ -20,6 +20,7 @@ from ray.rllib.utils.metrics import (
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
 )
 
+from rllib_metagrad.algorithms import plain_config
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, policies_of_checkpoint, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
@@ -28,6 +29,7 @@ from rllib_metagrad.lending import environments_for
 from rllib_metagrad.metrics import CPU_SECONDS, SAMPLE_SECONDS, STALE_TRAJECTORIES, SYNC_SECONDS, UPDATE_SECONDS
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.ray_compat import CompatAlgorithm
+from rllib_metagrad.state_files import read_state
 from rllib_metagrad.weighted_mean import without_plain_means
 
 logger = logging.getLogger("ray.rllib")
@@ -72,7 +74,7 @@ class IncentiveDesign(CompatAlgorithm):
             if not (folder / policy_id).is_dir():
                 there = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name != DESIGNER))
                 raise ValueError(f"agents_checkpoint: {path} has no policy {policy_id!r}, but {there}")
-            states[policy_id] = RLModule.from_checkpoint(folder / policy_id).get_state()
+            states[policy_id] = _parameters(folder / policy_id)
         self.set_weights(states)
 
     def training_step(self) -> None:
@@ -271,6 +273,7 @@ class IncentiveDesign(CompatAlgorithm):
             super().save_to_path(folder, **kwargs)
             if self.config.policy_mapping is not None:
                 (folder / MAPPING_FILE).write_text(json.dumps(self.config.policy_mapping))
+            plain_config.write(folder, type(self), self.config)
         return str(target)
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
@@ -324,6 +327,12 @@ class IncentiveDesign(CompatAlgorithm):
             ours = state["incentive_design"]
             if known := ours.get("lasting_state", ours.get("experience")):  # its name in version 0.1
                 self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
+
+
+def _parameters(folder: pathlib.Path) -> Any:
+    """A policy's, by name; of data where they are, else by way of RLlib's module."""
+    file = folder / f"{RLModule.STATE_FILE_NAME}.json"
+    return read_state(file) if file.is_file() else RLModule.from_checkpoint(folder).get_state()
 
 
 def _absolute(path: Any, kwargs: dict[str, Any]) -> Any:

@@ -32,7 +32,7 @@ from rllib_metagrad.modules.own_networks import check_networks
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
-from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
+from rllib_metagrad.ray_compat import CompatConfig, CompatMultiModule, no_connector_states
 from rllib_metagrad.settings import AgentSettings, IncentiveFunctionSettings, SettingError, Settings, nearest
 from rllib_metagrad.settings.idle import check_idle
 from rllib_metagrad.settings.method import MethodSettings
@@ -283,7 +283,7 @@ class IncentiveDesignConfig(CompatConfig):
                 "env_spec": spec,
             },
         )
-        return MultiRLModuleSpec(rl_module_specs=modules)
+        return MultiRLModuleSpec(multi_rl_module_class=CompatMultiModule, rl_module_specs=modules)
 
 
 def _space_of(stack: Stack) -> Any:

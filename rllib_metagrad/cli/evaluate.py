@@ -30,6 +30,7 @@ def evaluate(
     greedy: bool = False,
     env_config: str | None = None,
     file: str | None = None,
+    data_only: bool = False,
     verbose: int = 0,
 ) -> None:
     """Evaluate, print a table, and as the last line one JSON object.
@@ -41,7 +42,7 @@ def evaluate(
     """
     ray_session.quiet(verbose)
     folder = find_checkpoint(checkpoint)
-    _import_definitions(folder, file)
+    _import_definitions(folder, file, data_only)
     changes = load_mapping(env_config, "--env-config") if env_config else {}
     for flag, path, suffixes in (("--render", render, (".gif",)), ("--out", out, (".json",))):
         if path is None:
@@ -51,7 +52,7 @@ def evaluate(
         if not pathlib.Path(path).absolute().parent.is_dir():
             raise BadInputError(f"{flag} {path}: no such folder {pathlib.Path(path).absolute().parent}")
     with ray_session.session(verbose=verbose):
-        result = _evaluate(folder, episodes, render, seed, greedy, changes)
+        result = _evaluate(folder, episodes, render, seed, greedy, changes, data_only)
     result = {"checkpoint": str(folder), **({"env_config": changes} if changes else {}), **result}
     text = json.dumps(result, default=_plain)
     if out is not None:
@@ -66,25 +67,34 @@ def evaluate(
         raise RunFailedError(f"--render {render}: no picture, but all else is above: {result['render_error']}")
 
 
-def _import_definitions(folder: pathlib.Path, file: str | None) -> None:
-    """What the run's Python file registers and defines, from `--file` or the copy in its folder."""
+def _import_definitions(folder: pathlib.Path, file: str | None, data_only: bool) -> None:
+    """What the run's Python file registers and defines: `--file`, or the copy in its folder unless `data_only`."""
     if file is not None and not pathlib.Path(file).is_file():
         raise BadInputError(f"--file {file}: no such file")
     if file is not None:
         import_file(file)
-    elif (kept := kept_with(folder)) is not None:
+    elif not data_only and (kept := kept_with(folder)) is not None:
         import_file(kept, advice="; if it needs files beside it, name the original: --file FILE.py")
 
 
 def _evaluate(
-    folder: pathlib.Path, episodes: int, render: str | None, seed: int, greedy: bool, changes: dict[str, Any]
+    folder: pathlib.Path,
+    episodes: int,
+    render: str | None,
+    seed: int,
+    greedy: bool,
+    changes: dict[str, Any],
+    data_only: bool,
 ) -> dict[str, Any]:
     from rllib_metagrad.algorithms import IncentiveDesign
     from rllib_metagrad.evaluation import evaluate as run
     from rllib_metagrad.evaluation import load
+    from rllib_metagrad.state_files import NotPlainError
 
     try:
-        algorithm = load(folder)
+        algorithm = load(folder, data_only)
+    except NotPlainError as error:
+        raise BadInputError(f"--data-only: {error}; leave the flag out only if you trust who made it") from error
     except Exception as error:  # anything can be wrong in a folder that someone hands us
         raise RunFailedError(f"{folder}: cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
     try:

@@ -143,6 +143,10 @@ def evaluate(
         str | None,
         typer.Option("--file", help="The .py file of training. Default: the copy in the run folder, if any."),
     ] = None,
+    data_only: Annotated[
+        bool,
+        typer.Option("--data-only", help="Read no pickle and run no copy of a .py file: for a stranger's checkpoint."),
+    ] = False,
     verbose: Annotated[int, typer.Option("-v", count=True, help="Tracebacks and Ray's messages.")] = 0,
 ) -> None:
     """Run a trained algorithm without exploration; the last line printed is one JSON object."""
@@ -157,6 +161,7 @@ def evaluate(
         greedy=greedy,
         env_config=env_config,
         file=file,
+        data_only=data_only,
         verbose=verbose,
     )
 

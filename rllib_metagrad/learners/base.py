@@ -17,6 +17,7 @@ from torch import Tensor
 
 from rllib_metagrad.core.agent_update import ForwardPass
 from rllib_metagrad.core.algorithm import agents_step
+from rllib_metagrad.core.kinds import KINDS
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.state import (
     AgentsUpdate,  # noqa: F401  (checkpoints of version 0.1 look for it here)
@@ -63,6 +64,7 @@ class IncentiveLearner(CompatLearner):
         state: all that learning changes.
     """
 
+    state_kinds = KINDS
     # RLlib's own build() looks at the module before there are parameters.
     _parameters_built = False
 

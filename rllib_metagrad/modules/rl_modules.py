@@ -23,11 +23,12 @@ from rllib_metagrad.modules.designer import make_designer, make_designer_critic
 from rllib_metagrad.modules.distributions import DiagonalGaussian, MultiCategorical
 from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.policy import StackedPolicy
+from rllib_metagrad.ray_compat import PlainStates
 
 DESIGNER = "designer"
 
 
-class RowModule(TorchRLModule):
+class RowModule(TorchRLModule, PlainStates):
     """A module whose parameters are one row of a stack.
 
     Attributes:

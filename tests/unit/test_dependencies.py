@@ -18,12 +18,13 @@ ARROWS: dict[str, set[str]] = {
     "statistics": set(),
     "process": set(),
     "weighted_mean": set(),
-    "ray_compat": {"weighted_mean"},
     "checkpoint_files": set(),
+    "state_files": {"checkpoint_files"},
+    "ray_compat": {"weighted_mean", "state_files"},
     "env_wrappers": {"settings"},
-    "core": {"settings", "metrics"},
+    "core": {"settings", "metrics", "state_files"},
     "mechanisms": {"core", "settings", "env_wrappers.facts"},
-    "modules": {"core", "mechanisms", "settings", "env_wrappers"},
+    "modules": {"core", "mechanisms", "settings", "env_wrappers", "ray_compat"},
     "late_rewards": {"core", "env_wrappers"},
     "in_force": _ROLLOUTS,
     "sampling": _ROLLOUTS | {"in_force", "late_rewards"},
@@ -37,14 +38,17 @@ ARROWS: dict[str, set[str]] = {
     "registration": {"algorithms", "env_wrappers"},  # inside functions, when Ray is there
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
-    | {"registration", "weighted_mean", "lending"},
+    | {"registration", "weighted_mean", "lending", "state_files"},
     "evaluation": {"algorithms", "env_runner", "lending", "modules", "core", "env_wrappers"}
-    | {"metrics", "statistics", "checkpoint_files"},
+    | {"metrics", "statistics", "checkpoint_files", "state_files"},
     "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
 }
 #: Parts that may import neither Ray nor torch, or not Ray.
 WITHOUT = {
-    **{key: {"ray", "torch"} for key in ("settings", "metrics", "env_wrappers", "checkpoint_files", "statistics")},
+    **{
+        key: {"ray", "torch"}
+        for key in ("settings", "metrics", "env_wrappers", "checkpoint_files", "state_files", "statistics")
+    },
     **{key: {"ray"} for key in ("core", "mechanisms", "late_rewards", "in_force", "sampling", "episode_statistics")},
 }
 
