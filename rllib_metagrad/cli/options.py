@@ -14,20 +14,38 @@ from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.experiment import ExperimentSettings
 from rllib_metagrad.settings import SettingError, Settings, setting
 
-__all__ = ["EXPERIMENT_FLAGS", "Flag", "TrainOptions", "with_options"]
+__all__ = ["EXPERIMENT_FLAGS", "GONE", "Flag", "TrainOptions", "with_options"]
 
 # Flags are called like their keys, but for those that RLlib's command has given other names.
 _OTHER_NAMES = {
-    "run": ("--algo", "--run", "-a"),
+    "run": ("--algo", "--run", "-a", "-r"),
     "env": ("--env", "-e"),
     "stop": ("--stop", "-s"),
     "config": ("--config", "-c"),
-    "num_samples": ("--num-samples", "-n"),
+    "experiment_name": ("--experiment-name", "--name", "-n"),
     "storage_path": ("--storage-path", "--local-dir"),
     "checkpoint_frequency": ("--checkpoint-freq",),
     "num_to_keep": ("--keep-checkpoints-num",),
     "checkpoint_score_attribute": ("--checkpoint-score-attr",),
     "verbose": ("-v",),
+}
+#: Flags of RLlib's command whose place is elsewhere, or that Ray has no use for any more.
+GONE = {
+    "--eager": "the only framework is torch",
+    "--local-mode": "Ray has none any more; a debugger sees all with --config '{\"num_env_runners\": 0}'",
+    "--log-debug": "write -vv",
+    "--log-info": "write -v",
+    "--ray-num-nodes": "scripts/local_cluster.sh starts two nodes on one machine; join them with --ray-address",
+    "--ray-ui": "start a cluster with `ray start --head` and join it with --ray-address",
+    "--resources-per-trial": 'write --config \'{"num_env_runners": .., "num_gpus_per_learner": ..}\'',
+    "--save-info": "write --out FILE.json",
+    "--torch": "write --framework torch, or leave it out",
+    "--trace": "the only framework is torch",
+    "--track-progress": "write --out FILE.json",
+    "--type": "the kind of a file is seen by its ending: .yaml, .yml or .py",
+    "--upload-dir": "write --storage-path URI",
+    "--use-shelve": "write --out FILE.json",
+    "--video-dir": "write --render FILE.gif",
 }
 _PANELS = {"checkpoint_config.": "Checkpoints", "ray_": "Ray", "wandb_": "Logging", "verbose": "Logging"}
 _UNIONS = (Union, types.UnionType)

@@ -119,7 +119,7 @@ def test_two_runners_with_one_and_with_seven_episodes() -> None:
         if result["training_iteration"] == 1:
             assert trained["num_episodes"] == 8
             assert trained["episode_len_mean"] == trained["episode_return_mean"] == (13 + 7) / 8
-            assert trained["designer_return_mean"] == trained["agent_returns_mean"]["a"] == (13 + 7) / 8
+            assert trained["designer_return_mean"] == trained["agent_episode_returns_mean"]["a"] == (13 + 7) / 8
             assert trained["action_share"]["0"] == pytest.approx(13 / 20)
             assert trained["agent_action_share"]["a"]["1"] == pytest.approx(7 / 20)
             assert (trained["episode_return_min"], trained["episode_return_max"]) == (1, 13)

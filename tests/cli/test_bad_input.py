@@ -290,7 +290,7 @@ FILES = {
         "never appears: nothing is evaluated; set config.evaluation_interval, such as 10",
     ),
     "metric of an agent that is none": (
-        yaml(stop="{env_runners/agent_returns_mean/agent_9: 3}"),
+        yaml(stop="{env_runners/agent_episode_returns_mean/agent_9: 3}"),
         [],
         "never appears: escape_room has no agent 'agent_9'; did you mean 'agent_4'?",
     ),

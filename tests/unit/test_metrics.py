@@ -76,7 +76,7 @@ def test_names_take_their_places() -> None:
     )
     assert metrics.EPISODE.of("tax_rate", "9.7").key == ("episode", "tax_rate", "9.7")
     # A name with a slash stays one level.
-    assert metrics.AGENT_RETURN.of("a/b").key == ("agent_returns_mean", "a/b")
+    assert metrics.AGENT_RETURN.of("a/b").key == ("agent_episode_returns_mean", "a/b")
     assert (metrics.TAX_RATE.prefix, metrics.NET.stem) == ("episode/tax_rate/", "designer_net_return")
     assert metrics.REPLICA_GAP.path == "learners/designer/replica_gap"
 
@@ -88,9 +88,9 @@ def test_names_take_their_places() -> None:
         ("evaluation/env_runners/designer_net_return_mean", metrics.NET),
         ("env_runners/episode/welfare", metrics.WELFARE),
         ("env_runners/episode/anything", metrics.EPISODE),
-        ("learners/agents/agent_0/kl", metrics.KL),
+        ("learners/agent_0/mean_kl_loss", metrics.KL),
         ("learners/timers/agents_update", metrics.AGENTS_UPDATE_SECONDS),
-        ("timers/sample", metrics.SAMPLE_SECONDS),
+        ("timers/env_runner_sampling_timer", metrics.SAMPLE_SECONDS),
         ("timers/training_step", metrics.OTHER_TIMERS),
         ("designer_net_return_mean", None),
     ],
