@@ -110,9 +110,12 @@ def flat_point(point: Any, config: dict[str, Any], key: str) -> dict[str, Any]:
         key: of the point, for messages.
 
     Raises:
-        SettingError: it has what is not searched.
+        SettingError: it has what is not searched, or lacks what is.
     """
-    return dict(_leaves(point, config, key, ()))
+    found = dict(_leaves(point, config, key, ()))
+    if lacking := [name for path, _ in search_space.find(config) if (name := _name(path)) not in found]:
+        raise SettingError(key, f"lacks {', '.join(lacking)}; give a value for every search space")
+    return found
 
 
 def _leaves(point: Any, node: Any, key: str, path: search_space.Path) -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ from rllib_metagrad.cli.errors import BadInputError, CliError, InterruptedRunErr
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.experiment_file import load_experiments
 from rllib_metagrad.cli.flags import experiment_from_flags
-from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.options import NAME_FLAGS, TrainOptions
 from rllib_metagrad.cli.python_file import copy_into
 from rllib_metagrad.settings import SettingError
 
@@ -138,7 +138,7 @@ def _resume_command(file: str | None, name: str) -> str:
     arguments = [a for a in sys.argv[1:] if a != "--resume"]
     if arguments[:1] != ["train"]:  # called from Python, or by `rllib example run`
         arguments = ["train", "file", file] if file else ["train"]
-    if "--experiment-name" not in arguments:
+    if not any(argument.split("=")[0] in NAME_FLAGS for argument in arguments):
         arguments += ["--experiment-name", name]
     return shlex.join(["rllib", *arguments, "--resume"])
 

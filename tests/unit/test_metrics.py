@@ -14,6 +14,7 @@ import yaml
 from rllib_metagrad import metrics
 from rllib_metagrad.algorithms import get_config_class
 from rllib_metagrad.analysis.runs import flatten
+from rllib_metagrad.old_metrics import current
 
 ROOT = Path(__file__).parent.parent.parent
 # Say which trial this is, when and where; no metrics.
@@ -34,6 +35,10 @@ def logged(name: str, **changes: Any) -> set[str]:
     return set(flatten(result))
 
 
+def renamed_metrics() -> list[metrics.Metric]:
+    return [metric for metric in metrics.ALL if metric.was]
+
+
 @pytest.mark.integration
 @pytest.mark.usefixtures("ray_session")
 def test_what_trainings_log_is_what_is_documented() -> None:
@@ -41,7 +46,9 @@ def test_what_trainings_log_is_what_is_documented() -> None:
     economy = {"agent_minibatch_size": 100, "designer_interval": 1, "evaluation_interval": 1, "evaluation_duration": 2}
     names = logged("escape_room/metagrad_5_2") | logged("gather_trade_build/metagrad", **economy)
     names |= logged("escape_room/metagrad_5_2_cloned") | logged("escape_room/dual_rl_5_2_2levels")
-    found = {name: metrics.find(name) for name in names}
+    old = {name for name in names if current(name) != name}
+    assert {current(name) for name in old} == {name for name in names if metrics.find(name) in renamed_metrics()}
+    found = {name: metrics.find(name) for name in names - old}
     assert [name for name, metric in found.items() if metric is None] == []
     # What an economy measures is named one by one.
     assert [name for name, metric in found.items() if metric is metrics.EPISODE] == []
