@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from ray import tune
 from ray.tune.logger import LoggerCallback
-from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
+from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher, SearchGenerator
 
 from rllib_metagrad.cli import loggers, search_algs, search_space
 from rllib_metagrad.cli.elementwise import Elementwise, flat_point
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.experiment_file import load_experiments
 from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.train import plan
 from rllib_metagrad.settings import SettingError
 
 METRIC = "env_runners/designer_net_return_mean"
@@ -192,6 +193,37 @@ def test_optuna_learns_from_what_trials_come_to(tmp_path: pathlib.Path) -> None:
         tried.append(first - second)
     assert max(tried[20:]) > 1.6
     assert sum(tried[20:]) / 20 > sum(tried[:10]) / 10 + 0.5
+
+
+def test_what_a_search_has_learned_is_there_after_a_resume(tmp_path: pathlib.Path) -> None:
+    """As Tune saves and restores it, with a limit on trials at a time and without."""
+    pytest.importorskip("optuna")
+    for most in (None, 2):
+        before, after = (
+            SearchGenerator(search_algs.create(experiment(tmp_path, max_concurrent_trials=most))) for _ in range(2)
+        )
+        suggested = [before.searcher.suggest(str(i)) for i in range(2)]
+        for i in range(2):
+            before.searcher.on_trial_complete(str(i), {METRIC: 7.0 + i, "training_iteration": 1})
+        folder = tmp_path / f"state_{most}"
+        folder.mkdir()
+        before.save_to_dir(str(folder), "session")
+        after.restore_from_dir(str(folder))
+        inner = after.searcher.searcher.searcher if most else after.searcher.searcher
+        assert [trial.value for trial in inner._ot_study.trials] == [7.0, 8.0]
+        known = [trial.params["fixed_incentives.0"] for trial in inner._ot_study.trials]
+        assert known == [values["fixed_incentives"][0] for values in suggested]
+        assert after.searcher.suggest("next") == before.searcher.suggest("next")
+
+
+def test_the_search_of_the_docs_is_one(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("optuna")
+    page = (pathlib.Path(__file__).parent.parent.parent / "docs" / "commands.md").read_text()
+    (text,) = [block.split("```")[0] for block in page.split("```yaml\n")[1:] if "search_alg" in block.split("```")[0]]
+    (tmp_path / "docs.yaml").write_text(text)
+    ((found, _),) = plan(TrainOptions(ray_num_cpus=4), str(tmp_path / "docs.yaml"))
+    assert found.search_alg == {"type": "optuna", "metric": METRIC, "mode": "max"}
+    assert [path for path, _ in search_space.find(found.config)] == [("fixed_incentives", i) for i in range(3)]
 
 
 def test_an_algorithm_of_ones_own(tmp_path: pathlib.Path) -> None:
