@@ -19,6 +19,16 @@ def _old(metric: Metric) -> list[str]:
     return (metric.under + metric.was).split("/")
 
 
+def _others(metric: Metric) -> list[list[str]]:
+    """Patterns of metrics that say more where this one fits, too: the designer has an entropy of its own."""
+    fewer = [other.path.split("/") for other in ALL if other.count("<") < metric.count("<")]
+    return [pattern for pattern in fewer if fits(metric.path.split("/"), pattern)]
+
+
+#: Of each renamed metric: today's name and the old one, by levels, and what it gives way to.
+_PATTERNS = [(metric.path.split("/"), _old(metric), _others(metric)) for metric in _RENAMED]
+
+
 def current(path: str) -> str:
     """Today's name of a key of results, of training or evaluation; one that is no old name stays as it is."""
     before = "evaluation/" if path.startswith(EVALUATION) else ""
@@ -38,20 +48,11 @@ def with_old_names(results: Mapping[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = dict(results)
     for before in ((), ("evaluation",)):
-        for metric in _RENAMED:
-            now = metric.path.split("/")
+        for now, old, others in _PATTERNS:
             for names, value in _values(results, (*before, *now)):
-                if _is_of(metric, _filled(now, names)):
-                    _put(found, (*before, *_filled(_old(metric), names)), value)
+                if not any(fits(other, _filled(now, names)) for other in others):
+                    _put(found, (*before, *_filled(old, names)), value)
     return found
-
-
-def _is_of(metric: Metric, parts: Sequence[str]) -> bool:
-    """Whether no metric that says more fits: the designer has an entropy of its own."""
-    return not any(
-        other is not metric and fits(other.path.split("/"), parts) and other.count("<") < metric.count("<")
-        for other in ALL
-    )
 
 
 def _values(node: Any, pattern: Sequence[str], names: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
