@@ -23,9 +23,11 @@ from rllib_metagrad import metrics
 from rllib_metagrad.core.own_objective import judge
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.environments import build_env
-from rllib_metagrad.episode_statistics import EpisodeStatistics, means_of
+from rllib_metagrad.episode_statistics import EpisodeStatistics, StepCounts, extremes_of, means_of
+from rllib_metagrad.modules.population import members_of
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.old_metrics import without_old_names
 from rllib_metagrad.process import prepare_torch
 from rllib_metagrad.ray_compat import CompatEnvRunner
 from rllib_metagrad.sampling import Behavior, Sampler
@@ -72,7 +74,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         self._weights: dict[str, Any] | None = None
         self._weights_seq_no = 0
         self._needs_reset = True
-        self._env_steps = self._agent_steps = 0
+        self._steps = StepCounts()
         self._env_failures = 0
 
     def _seed_generator(self) -> None:
@@ -295,8 +297,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         return self.designer.mechanism.incentives(trajectory.designer_output, trajectory).numpy()
 
     def _count(self, trajectory: Trajectory) -> Trajectory:
-        self._env_steps += trajectory.env_steps()
-        self._agent_steps += trajectory.agent_steps()
+        self._steps.add(trajectory)
         return trajectory
 
     @property
@@ -315,10 +316,8 @@ class IncentiveEnvRunner(CompatEnvRunner):
     def get_metrics(self) -> Any:
         """Metrics of the episodes finished since the last call; :mod:`rllib_metagrad.metrics` explains each."""
         log = self.metrics
-        steps, agent_steps, self._env_steps, self._agent_steps = self._env_steps, self._agent_steps, 0, 0
-        metrics.STEPS_SAMPLED.log(log, steps)
-        metrics.RUNNERS_STEPS.log(log, steps)
-        metrics.AGENT_STEPS_SAMPLED.log(log, agent_steps)
+        members = members_of(self.stacks)
+        self._steps.log(log, self.spec.possible_agents, members)
         metrics.ENV_FAILURES.log(log, self._env_failures)
         self._env_failures = 0
         metrics.EPISODES.log(log, self.statistics.num_finished)
@@ -326,11 +325,10 @@ class IncentiveEnvRunner(CompatEnvRunner):
         totals = self.statistics.pop()
         if totals is None:
             return log.reduce()
-        returns = totals.agent_returns.sum(-1)
-        metrics.EPISODE_RETURN_MIN.log(log, returns.min())
-        metrics.EPISODE_RETURN_MAX.log(log, returns.max())
+        for metric, value in extremes_of(totals):
+            metric.log(log, value)
         names = (self.spec.possible_agents, self.spec.action_type_names, self.output_names)
-        for metric, value, weight in means_of(totals, *names):
+        for metric, value, weight in means_of(totals, *names, members):
             metric.log_mean(log, value, weight)
         return log.reduce()
 
@@ -389,7 +387,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
             running = state["statistics"]["running"]
             if running.shape == self.statistics.get_state()["running"].shape:
                 self.statistics.set_state(state["statistics"])
-        self.metrics.set_state(without_plain_means(state["metrics"]))
+        self.metrics.set_state(without_old_names(without_plain_means(state["metrics"])))
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """For checkpoints."""

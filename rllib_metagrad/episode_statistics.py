@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -55,6 +55,19 @@ class EpisodeTotals:
         """``[N]`` steps in which each agent acted, of all episodes."""
         return np.asarray(self.actions_by_type.sum((0, 2)))
 
+    def first(self, count: int) -> EpisodeTotals:
+        """Those of the first so many episodes."""
+        own = {name: getattr(self, name)[:count] for name in self.__dataclass_fields__ if name != "metrics"}
+        return EpisodeTotals(**own, metrics={name: values[:count] for name, values in self.metrics.items()})
+
+    def returns_of(self, members: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+        """``[E]`` by policy: environment rewards of all agents for whom it acts.
+
+        Args:
+            members: which agents these are, by their index, for each policy.
+        """
+        return {policy: self.agent_returns[:, list(agents)].sum(-1) for policy, agents in members.items()}
+
     @property
     def action_share(self) -> np.ndarray:
         """``[A]`` share of agent steps in which an action of this type was taken, in [0, 1]."""
@@ -68,8 +81,21 @@ class EpisodeTotals:
         return np.asarray(taken / np.maximum(taken.sum(-1, keepdims=True), 1))
 
 
+def extremes_of(totals: EpisodeTotals) -> Iterator[tuple[metrics.Metric, float]]:
+    """What RLlib reports of single episodes: the least and the most."""
+    returns = totals.agent_returns.sum(-1)
+    yield metrics.EPISODE_RETURN_MIN, returns.min()
+    yield metrics.EPISODE_RETURN_MAX, returns.max()
+    yield metrics.EPISODE_LENGTH_MIN, totals.length.min()
+    yield metrics.EPISODE_LENGTH_MAX, totals.length.max()
+
+
 def means_of(
-    totals: EpisodeTotals, agents: Sequence[str], action_types: Sequence[str], outputs: Sequence[str]
+    totals: EpisodeTotals,
+    agents: Sequence[str],
+    action_types: Sequence[str],
+    outputs: Sequence[str],
+    members: Mapping[str, Sequence[int]],
 ) -> Iterator[tuple[metrics.Metric, float, float]]:
     """Every mean over these episodes or their steps, and how many of them there are.
 
@@ -78,6 +104,7 @@ def means_of(
         agents: N names.
         action_types: A names.
         outputs: U names.
+        members: for which agents, by their index, each policy acts.
     """
     episodes = len(totals.length)
     for metric, values in (
@@ -91,6 +118,9 @@ def means_of(
     for i, agent in enumerate(agents):
         yield metrics.AGENT_RETURN.of(agent), totals.agent_returns[:, i].mean(), episodes
         yield metrics.AGENT_INCENTIVES.of(agent), totals.agent_incentives[:, i].mean(), episodes
+        yield metrics.AGENT_EPISODE_STEPS.of(agent), totals.agent_steps[i] / episodes, episodes
+    for policy, returns in totals.returns_of(members).items():
+        yield metrics.MODULE_RETURN.of(policy), returns.mean(), episodes
     share, agent_share, taken = totals.action_share, totals.agent_action_share, totals.agent_steps
     for i, name in enumerate(action_types):
         yield metrics.PAID_BY_TYPE.of(name), totals.paid_by_type[:, i].mean(), episodes
@@ -101,6 +131,39 @@ def means_of(
         yield metrics.OFFERED.of(name), value, totals.length.sum()
     for name, values in totals.metrics.items():
         yield metrics.EPISODE.of(*name.split("/")), values.mean(), episodes
+
+
+class StepCounts:
+    """Steps since they were last logged: of environments, and of each agent."""
+
+    def __init__(self) -> None:
+        self._env, self._agents = 0, np.zeros(1, np.int64)
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Counts the steps of a trajectory."""
+        self._env += trajectory.env_steps()
+        self._agents = self._agents + trajectory.active.sum((0, 1)).numpy()
+
+    def log(self, logger: metrics.Logger, agents: Sequence[str], members: Mapping[str, Sequence[int]]) -> None:
+        """Notes them with RLlib, and starts anew.
+
+        Args:
+            logger: of the runner.
+            agents: N names.
+            members: for which agents, by their index, each policy acts.
+        """
+        counts = np.broadcast_to(self._agents, len(agents))
+        metrics.STEPS_SAMPLED.log(logger, self._env)
+        metrics.RUNNERS_STEPS.log(logger, self._env)
+        metrics.ALL_AGENTS_STEPS_SAMPLED.log(logger, int(counts.sum()))
+        for agent, count in zip(agents, counts.tolist(), strict=True):
+            metrics.AGENT_STEPS_SAMPLED.of(agent).log(logger, count)
+            metrics.AGENT_STEPS_LIFETIME.of(agent).log(logger, count)
+        for policy, positions in members.items():
+            count = int(counts[list(positions)].sum())
+            metrics.MODULE_STEPS_SAMPLED.of(policy).log(logger, count)
+            metrics.MODULE_STEPS_LIFETIME.of(policy).log(logger, count)
+        self._env, self._agents = 0, np.zeros(1, np.int64)
 
 
 class EpisodeStatistics:

@@ -28,6 +28,7 @@ from rllib_metagrad.learners.base import NonFiniteError
 from rllib_metagrad.lending import environments_for
 from rllib_metagrad.metrics import CPU_SECONDS, SAMPLE_SECONDS, STALE_TRAJECTORIES, SYNC_SECONDS, UPDATE_SECONDS
 from rllib_metagrad.modules.rl_modules import DESIGNER
+from rllib_metagrad.old_metrics import with_old_names, without_old_names
 from rllib_metagrad.ray_compat import CompatAlgorithm
 from rllib_metagrad.state_files import read_state
 from rllib_metagrad.weighted_mean import without_plain_means
@@ -195,6 +196,10 @@ class IncentiveDesign(CompatAlgorithm):
 
     _weights_seq_no = 0
 
+    def step(self) -> dict[str, Any]:
+        """As RLlib's; what has another name since version 0.1 stands in results under both."""
+        return with_old_names(super().step())
+
     def clean_results(self, train_results: Any, eval_results: Any) -> Any:
         """RLlib keeps the last evaluation's keys, emptied to NaN, in iterations without one; we leave them out."""
         return train_results if eval_results else {k: v for k, v in train_results.items() if k != EVALUATION_RESULTS}
@@ -213,9 +218,9 @@ class IncentiveDesign(CompatAlgorithm):
         """As RLlib's; a runner of evaluation in this process gets environments for that long, see lending.py."""
         group = self.eval_env_runner_group
         if group is None or group.num_remote_env_runners():
-            return super().evaluate(parallel_train_future)
+            return with_old_names(super().evaluate(parallel_train_future))
         with environments_for(group.local_env_runner, self.env_runner):
-            return super().evaluate(parallel_train_future)
+            return with_old_names(super().evaluate(parallel_train_future))
 
     def before_evaluate(self) -> None:
         """Environments of evaluation get the lasting state of those of training."""
@@ -315,7 +320,7 @@ class IncentiveDesign(CompatAlgorithm):
     def set_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_state`."""
         if COMPONENT_METRICS_LOGGER in state:
-            known = without_plain_means(state[COMPONENT_METRICS_LOGGER])
+            known = without_old_names(without_plain_means(state[COMPONENT_METRICS_LOGGER]))
             state = {**state, COMPONENT_METRICS_LOGGER: known}
         mapping = state.get("incentive_design", {}).get("policy_mapping")
         if mapping is not None and mapping != self.config.policy_mapping:

@@ -22,8 +22,9 @@ _MAX_ROWS = 60
 
 def evaluate(
     checkpoint: str,
-    episodes: int,
+    episodes: int | None = None,
     *,
+    steps: int | None = None,
     render: str | None = None,
     out: str | None = None,
     seed: int = 0,
@@ -36,10 +37,12 @@ def evaluate(
     """Evaluate, print a table, and as the last line one JSON object.
 
     Raises:
-        BadInputError: no checkpoint there, an output path that cannot be written, or an `env_config` that is no JSON
-            object.
+        BadInputError: both episodes and steps, no checkpoint there, an output path that cannot be written, or an
+            `env_config` that is no JSON object.
         RunFailedError: the checkpoint could not be loaded or run, or (after all is printed) not be drawn.
     """
+    if episodes is not None and steps is not None:
+        raise BadInputError("--episodes and --steps: give one; --steps plays whole episodes until there are so many")
     ray_session.quiet(verbose)
     folder = find_checkpoint(checkpoint)
     _import_definitions(folder, file, data_only)
@@ -52,7 +55,7 @@ def evaluate(
         if not pathlib.Path(path).absolute().parent.is_dir():
             raise BadInputError(f"{flag} {path}: no such folder {pathlib.Path(path).absolute().parent}")
     with ray_session.session(verbose=verbose):
-        result = _evaluate(folder, episodes, render, seed, greedy, changes, data_only)
+        result = _evaluate(folder, episodes, steps, render, seed, greedy, changes, data_only)
     result = {"checkpoint": str(folder), **({"env_config": changes} if changes else {}), **result}
     text = json.dumps(result, default=_plain)
     if out is not None:
@@ -79,7 +82,8 @@ def _import_definitions(folder: pathlib.Path, file: str | None, data_only: bool)
 
 def _evaluate(
     folder: pathlib.Path,
-    episodes: int,
+    episodes: int | None,
+    steps: int | None,
     render: str | None,
     seed: int,
     greedy: bool,
@@ -103,7 +107,7 @@ def _evaluate(
                 f"{folder}: a checkpoint of {type(algorithm).__name__}; only algorithms of rllib_metagrad "
                 "can be evaluated (others have Algorithm.evaluate())"
             )
-        return run(algorithm, episodes, seed, greedy, render, changes)
+        return run(algorithm, episodes, seed, greedy, render, changes, steps=steps)
     except (ValueError, NotImplementedError) as error:
         raise RunFailedError(f"{folder}: {one_line(error)}") from error
     finally:

@@ -91,7 +91,8 @@ def precheck(experiment: Experiment, method: Method) -> bool:
             # The first environment is that of all variants of other keys.
             built.append((path, env, [others[1:] for others in checked] if path is None else [(plain, settings)]))
             env.close()
-    metrics.check(experiment, built[0][1])
+    env, (_, settings) = built[0][1], built[0][2][0]
+    metrics.check(experiment, env, set(_policies(settings, env).values()))
     for path, env, variants in built:
         for plain, settings in variants:
             with pointing_at_config(plain, path):
@@ -285,6 +286,11 @@ def error_of_environment(env: str, env_config: Mapping[str, Any], error: BaseExc
     return SettingError("config.env_config", message if message.startswith(env) else f"{env}: {message}")
 
 
+def _policies(settings: Any, env: Any) -> dict[str, str]:
+    """Each agent's policy: one of its own, or the same one for all."""
+    return {agent: "shared" if settings.incentives.parameter_sharing else agent for agent in env.possible_agents}
+
+
 def check_fit(settings: Any, env: Any) -> None:
     """Builds policies, mechanism and designer for an environment, each agent with a policy of its own or all with one.
 
@@ -299,8 +305,8 @@ def check_fit(settings: Any, env: Any) -> None:
     mechanism = mechanism_name(settings.incentives, settings.designer)
     check_mechanism(mechanism, settings.incentives.mechanism_config)
     spec = EnvSpec.of(env)
-    shared = settings.incentives.parameter_sharing
-    stacks = make_stacks(spec, lambda agent: "shared" if shared else agent)
+    policies = _policies(settings, env)
+    stacks = make_stacks(spec, policies.__getitem__)
     try:
         make_setup(settings, spec, stacks)
     except SettingError:

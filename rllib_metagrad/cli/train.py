@@ -17,7 +17,7 @@ from rllib_metagrad.cli.errors import BadInputError, CliError, InterruptedRunErr
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.experiment_file import load_experiments
 from rllib_metagrad.cli.flags import experiment_from_flags
-from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.options import NAME_FLAGS, TrainOptions
 from rllib_metagrad.cli.python_file import copy_into
 from rllib_metagrad.settings import SettingError
 
@@ -138,7 +138,7 @@ def _resume_command(file: str | None, name: str) -> str:
     arguments = [a for a in sys.argv[1:] if a != "--resume"]
     if arguments[:1] != ["train"]:  # called from Python, or by `rllib example run`
         arguments = ["train", "file", file] if file else ["train"]
-    if "--experiment-name" not in arguments:
+    if not any(argument.split("=")[0] in NAME_FLAGS for argument in arguments):
         arguments += ["--experiment-name", name]
     return shlex.join(["rllib", *arguments, "--resume"])
 
@@ -146,13 +146,11 @@ def _resume_command(file: str | None, name: str) -> str:
 def _run(experiment: Experiment, name: str, options: TrainOptions, console: Console, resume: str) -> None:
     from ray import tune
     from ray.tune.experiment import Trial
-    from ray.tune.search import BasicVariantGenerator
     from ray.tune.tune_config import ResumeConfig
 
-    from rllib_metagrad.cli import schedulers, search_space
+    from rllib_metagrad.cli import loggers, schedulers, search_algs, search_space
     from rllib_metagrad.cli.interrupt import GracefulStop
     from rllib_metagrad.cli.progress import Progress
-    from rllib_metagrad.cli.progress_csv import ProgressCSV
     from rllib_metagrad.cli.summary import print_summary
 
     root = run_folder.storage_root(experiment.storage_path)
@@ -168,9 +166,8 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     if options.resume and isinstance(folder, pathlib.Path):
         for line in mend(folder):
             progress.tell(f"{experiment.name}: {line}")
-    seed = experiment.config.get("seed")
     try:
-        with stopper, progress:
+        with stopper, progress, loggers.only():
             analysis = tune.run(
                 experiment.run,
                 name=name,
@@ -179,17 +176,13 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
                 time_budget_s=experiment.time_budget_s,
                 num_samples=experiment.num_samples,
                 storage_path=root,
-                # Seeded, so that a random search draws the same values again.
-                search_alg=BasicVariantGenerator(
-                    max_concurrent=experiment.max_concurrent_trials or 0,
-                    random_state=seed if isinstance(seed, int) else None,
-                ),
+                search_alg=search_algs.create(experiment),
                 scheduler=schedulers.create(experiment.scheduler),
                 checkpoint_config=tune.CheckpointConfig(**dict(experiment.checkpoint_config)),
                 max_failures=experiment.max_failures,
                 restore=experiment.restore,
                 resume_config=_resume_config(ResumeConfig) if options.resume else None,
-                callbacks=[stopper, progress, ProgressCSV(), *_wandb(options, name)],
+                callbacks=[stopper, progress, *loggers.create(experiment.loggers), *_wandb(options, name)],
                 raise_on_failed_trial=False,
                 verbose=0,
             )

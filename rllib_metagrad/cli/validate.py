@@ -10,7 +10,7 @@ import importlib
 import sys
 from typing import Any
 
-from rllib_metagrad.cli import metrics, search_space
+from rllib_metagrad.cli import loggers, metrics, search_algs, search_space
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.precheck import (
     MISTAKES,
@@ -23,6 +23,8 @@ from rllib_metagrad.cli.precheck import (
     try_once,
 )
 from rllib_metagrad.cli.schedulers import check_values
+from rllib_metagrad.metrics import OLD_NAMES_END
+from rllib_metagrad.old_metrics import current
 from rllib_metagrad.settings import SettingError, nearest, renamed
 
 __all__ = ["default_config", "validate"]
@@ -70,6 +72,7 @@ def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
     with experiment.source.pointing():
         method = method_of(experiment.run)
         _warn_of_old_names(experiment)
+        search_algs.check(experiment)
         complete = method is not None and precheck(experiment, method)
         return _validate_with_ray(experiment, complete)
 
@@ -86,6 +89,8 @@ def _validate_with_ray(experiment: Experiment, complete: bool) -> tuple[Any, dic
     check_keys(experiment, known)
     search_space.resolve(experiment.config, "config")
     check_values(experiment.scheduler)
+    search_algs.check_values(experiment)
+    loggers.check_values(experiment.loggers)
     first: tuple[Any, dict[str, Any]] | None = None
     for path, plain in search_space.variants(experiment.config):
         check_types(plain, known)
@@ -108,6 +113,17 @@ def _warn_of_old_names(experiment: Experiment) -> None:
             written = new if now == value else f"{new}: {now}"
             place = experiment.source.at(f"config.{key}")
             print(f"rllib: warning: {place}: write {written}; the old name goes with the next version", file=sys.stderr)
+    for key, name in metrics.used(experiment):
+        if (now := current(name)) != name:
+            place = (
+                f"{experiment.source.at(key)}: "
+                if key.startswith("stop.")
+                else f"{experiment.source.at(key)}: {name}: "
+            )
+            print(
+                f"rllib: warning: {place}write {now}; the old name is reported until version {OLD_NAMES_END}",
+                file=sys.stderr,
+            )
 
 
 def _properties(config: Any) -> set[str]:
@@ -189,6 +205,7 @@ def _check_designed(config: Any, creator: Any, name: str, experiment: Experiment
         raise error_of_environment(name, config.env_config, error) from error
     with pointing_at_config(experiment.config, None):
         spec = EnvSpec.of(env)
-        config.make_setup(spec, config.make_stacks(spec))
-    metrics.check(experiment, env)
+        stacks = config.make_stacks(spec)
+        config.make_setup(spec, stacks)
+    metrics.check(experiment, env, [policy for stack in stacks for policy in stack.policy_ids])
     env.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ray.rllib.core import COMPONENT_RL_MODULE
+from ray.rllib.core import COMPONENT_METRICS_LOGGER, COMPONENT_RL_MODULE
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME, WEIGHTS_SEQ_NO
 from torch import Tensor
@@ -42,6 +42,7 @@ from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.population import Stack
 from rllib_metagrad.modules.rl_modules import DESIGNER, RowModule
 from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.old_metrics import without_old_names
 from rllib_metagrad.process import prepare_torch
 from rllib_metagrad.ray_compat import CompatLearner
 
@@ -265,6 +266,8 @@ class IncentiveLearner(CompatLearner):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_state` (full states only)."""
+        if COMPONENT_METRICS_LOGGER in state:
+            state = {**state, COMPONENT_METRICS_LOGGER: without_old_names(state[COMPONENT_METRICS_LOGGER])}
         super().set_state(state)
         self.weights_seq_no = int(state.get(WEIGHTS_SEQ_NO, self.weights_seq_no))
         self._read_modules()

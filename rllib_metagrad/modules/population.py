@@ -110,6 +110,11 @@ def make_stacks(
     return tuple(stacks)
 
 
+def members_of(stacks: Sequence[Stack]) -> dict[str, list[int]]:
+    """For which agents, by their index, each policy acts."""
+    return {policy: stack.agents[row].tolist() for stack in stacks for row, policy in enumerate(stack.policy_ids)}
+
+
 def network_of(network: NetworkSettings, stack: Stack) -> NetworkSettings:
     """The policies' own network, or the agents', with what a user has left open, see :func:`network_for`."""
     own = stack.network or network

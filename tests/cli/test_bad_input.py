@@ -28,6 +28,8 @@ def config(text):
     return yaml(config=text)
 
 
+SEARCH = {"config": "{agent_lr: {tune: uniform, args: [0, 1]}}"}
+OPTUNA = "{type: optuna, metric: training_iteration, mode: max}"
 # name -> (text of er.yaml, further arguments, what the message must hold)
 FILES = {
     "empty file": ("", [], "er.yaml: the file is empty; it needs NAME: {run, env, stop, config}"),
@@ -290,7 +292,7 @@ FILES = {
         "never appears: nothing is evaluated; set config.evaluation_interval, such as 10",
     ),
     "metric of an agent that is none": (
-        yaml(stop="{env_runners/agent_returns_mean/agent_9: 3}"),
+        yaml(stop="{env_runners/agent_episode_returns_mean/agent_9: 3}"),
         [],
         "never appears: escape_room has no agent 'agent_9'; did you mean 'agent_4'?",
     ),
@@ -303,6 +305,100 @@ FILES = {
         yaml(stop="{env_runners/episode/welfare: 3}"),
         [],
         "never appears: escape_room measures nothing of its episodes (it has no episode_metrics)",
+    ),
+    "search that is none": (
+        yaml(search_alg="optna"),
+        [],
+        "er.yaml:6: search_alg: unknown search algorithm 'optna'; did you mean 'optuna'?; or package.module:Class",
+    ),
+    "search of another package": (
+        yaml(search_alg="{type: hyperopt, metric: training_iteration, mode: max}"),
+        [],
+        "er.yaml:6: search_alg: hyperopt is not built in; write type: ray.tune.search.hyperopt:HyperOptSearch, and",
+    ),
+    "search without a metric": (
+        yaml(search_alg="{type: optuna, mode: max}"),
+        [],
+        "er.yaml:6: search_alg: optuna needs a metric, such as metric: env_runners/designer_net_return_mean",
+    ),
+    "search in no direction": (
+        yaml(search_alg="{type: optuna, metric: training_iteration, mode: up}"),
+        [],
+        "er.yaml:6: search_alg.mode: must be max or min, got 'up'",
+    ),
+    "misspelt search setting": (
+        yaml(search_alg="{type: optuna, metric: training_iteration, mode: max, sed: 3}"),
+        [],
+        "er.yaml:6: search_alg.sed: not a setting of optuna; did you mean 'seed'?",
+    ),
+    "seed of a search in words": (yaml(search_alg="{type: random, seed: one}"), [], "search_alg.seed: must be a whole"),
+    "search's metric that is none": (
+        yaml(**SEARCH, search_alg="{type: optuna, metric: env_runners/retrun, mode: max}"),
+        [],
+        "er.yaml:6: search_alg.metric: unknown metric 'env_runners/retrun'",
+    ),
+    "search's metric of a policy that is none": (
+        yaml(**SEARCH, search_alg="{type: optuna, metric: learners/agent_9/entropy, mode: max}"),
+        [],
+        "er.yaml:6: search_alg.metric: 'learners/agent_9/entropy' never appears: escape_room has no policy 'agent_9'",
+    ),
+    "search's metric that is not in each result": (
+        yaml(
+            config="{evaluation_interval: 5, agent_lr: {tune: uniform, args: [0, 1]}}",
+            search_alg="{type: optuna, metric: evaluation/env_runners/designer_net_return_mean, mode: max}",
+        ),
+        [],
+        "er.yaml:6: search_alg.metric: 'evaluation/env_runners/designer_net_return_mean' must be in every result",
+    ),
+    "search of nothing": (yaml(search_alg=OPTUNA), [], "er.yaml:6: search_alg: optuna has nothing to search; give a"),
+    "search of a grid": (
+        yaml(config="{agent_lr: {grid_search: [1, 2]}}", search_alg=OPTUNA),
+        [],
+        "er.yaml:5: config.agent_lr: optuna takes no grid_search; write {tune: choice, args: [[..]]}",
+    ),
+    "search of what optuna does not draw": (
+        yaml(config="{agent_lr: {tune: qloguniform, args: [0.1, 1, 0.1]}}", search_alg=OPTUNA),
+        [],
+        "er.yaml:5: config.agent_lr: optuna does not draw from qloguniform; use loguniform",
+    ),
+    "two that search": (
+        yaml(
+            **SEARCH,
+            search_alg=OPTUNA,
+            scheduler="{type: pbt, metric: training_iteration, mode: max, hyperparam_mutations: {agent_lr: [1]}}",
+        ),
+        [],
+        "er.yaml:6: search_alg: pbt chooses settings itself, and so does optuna; leave one out",
+    ),
+    "first trial outside the search": (
+        yaml(**SEARCH, search_alg=OPTUNA.replace("}", ", points_to_evaluate: [{agent_lr: 1, gamma: 0.5}]}")),
+        [],
+        "er.yaml:6: search_alg.points_to_evaluate.0.gamma: is not in config",
+    ),
+    "logger that is none": (
+        yaml(loggers="[cvs]"),
+        [],
+        "er.yaml:6: loggers: unknown logger 'cvs'; did you mean 'csv'?; or package.module:Class",
+    ),
+    "logger twice": (
+        yaml(loggers="[tbx, tensorboard]"),
+        [],
+        "er.yaml:6: loggers: tensorboard stands twice; remove one",
+    ),
+    "logger with flags": (yaml(loggers="[wandb]"), [], "loggers: wandb has flags of its own: --wandb-project NAME"),
+    "loggers are a number": (yaml(loggers="3"), [], "er.yaml:6: loggers: must be a list of csv, json, tensorboard"),
+    "logger that is another class": (
+        yaml(loggers="['collections:OrderedDict']"),
+        [],
+        "loggers: collections:OrderedDict: collections:OrderedDict is not a class derived from ray.tune.logger",
+    ),
+    "scheduler's metric that is not in each result": (
+        yaml(
+            config="{evaluation_interval: 5}",
+            scheduler="{type: asha, metric: evaluation/env_runners/designer_net_return_mean, mode: max}",
+        ),
+        [],
+        "er.yaml:6: scheduler.metric: 'evaluation/env_runners/designer_net_return_mean' must be in every result",
     ),
     "scheduler's metric that is none": (
         yaml(scheduler="{type: asha, metric: env_runners/retrun, mode: max}"),
@@ -500,6 +596,11 @@ LINES = {
     ),
     "evaluate nothing": (["evaluate", "nowhere"], "nowhere: no such checkpoint folder"),
     "evaluate an empty folder": (["evaluate", "."], ".: no checkpoint there"),
+    "episodes and steps": (
+        ["evaluate", ".", "--episodes", "3", "--steps", "9"],
+        "--episodes and --steps: give one; --steps plays whole episodes until there are so many",
+    ),
+    "no steps": (["evaluate", ".", "--steps", "0"], "Invalid value for '--steps': "),
     "no episodes": (["evaluate", ".", "--episodes", "0"], "Invalid value for '--episodes': "),
     "a storage path under a file": (
         ["train", *ER, "--stop", '{"training_iteration": 1}', "--storage-path", "/dev/null/runs"],
@@ -551,6 +652,8 @@ print(json.dumps(found))
 _WITH_RAY = {
     "scheduler refuses a value",
     "policies without a mapping",
+    "first trial outside the search",
+    "logger that is another class",
     *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom|policy|policies", name)),
 }
 
@@ -661,3 +764,50 @@ def test_an_old_name_works_and_is_warned_of(invoke, tmp_path, monkeypatch):
         "rllib: warning: er.yaml:5: config.designer_factorised: write designer_factorized; "
         "the old name goes with the next version\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "old", "new"),
+    [
+        (
+            yaml(stop="{env_runners/agent_returns_mean/agent_0: 9}"),
+            "er.yaml:4: stop.",
+            "env_runners/agent_returns_mean/agent_0",
+            "env_runners/agent_episode_returns_mean/agent_0",
+        ),
+        (
+            yaml(stop="{env_runners: {num_agent_steps_sampled: {all: 9}}}"),
+            "er.yaml:4: stop.",
+            "env_runners/num_agent_steps_sampled/all",
+            "env_runners/num_agent_steps_sampled/__all_agents__",
+        ),
+        (
+            yaml(scheduler="{type: asha, metric: learners/agents/agent_1/kl, mode: min}"),
+            "er.yaml:6: scheduler.metric: ",
+            "learners/agents/agent_1/kl",
+            "learners/agent_1/mean_kl_loss",
+        ),
+        (
+            yaml(checkpoint_config="{checkpoint_score_attribute: timers/sample}"),
+            "er.yaml:6: checkpoint_config.checkpoint_score_attribute: ",
+            "timers/sample",
+            "timers/env_runner_sampling_timer",
+        ),
+    ],
+)
+def test_an_old_name_of_a_metric_works_and_is_warned_of(invoke, tmp_path, monkeypatch, text, place, old, new):
+    monkeypatch.setattr("rllib_metagrad.cli.train._run", lambda *_: None)
+    monkeypatch.setattr("rllib_metagrad.cli.ray_session.session", lambda **_: contextlib.nullcontext())
+    (tmp_path / "er.yaml").write_text(text)
+    result = invoke("train", "file", "er.yaml")
+    assert result.exit_code == 0, result.output
+    message = f"rllib: warning: {place}{old}: write {new}; the old name is reported until version 0.3\n"
+    assert result.stderr == message
+
+
+def test_a_missing_search_package_is_told(invoke, tmp_path, monkeypatch):
+    find = util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None if name == "optuna" else find(name, *more))
+    (tmp_path / "er.yaml").write_text(yaml(**SEARCH, search_alg=OPTUNA))
+    message = "er.yaml:6: search_alg: optuna is not installed; run: pip install 'rllib-metagrad[search]'"
+    check(invoke("train", "file", "er.yaml"), message)

@@ -15,6 +15,7 @@ _ROLLOUTS = {"core", "modules", "env_wrappers", "settings"}
 ARROWS: dict[str, set[str]] = {
     "settings": set(),
     "metrics": set(),
+    "old_metrics": {"metrics"},
     "statistics": set(),
     "process": set(),
     "weighted_mean": set(),
@@ -30,24 +31,32 @@ ARROWS: dict[str, set[str]] = {
     "sampling": _ROLLOUTS | {"in_force", "late_rewards"},
     "episode_statistics": {"core", "metrics"},
     "environments": {"env_wrappers", "settings"},
-    "learners": {"core", "modules", "settings", "metrics", "process", "ray_compat"},
+    "learners": {"core", "modules", "settings", "metrics", "old_metrics", "process", "ray_compat"},
     "env_runner": _ROLLOUTS
-    | {"environments", "episode_statistics", "sampling", "metrics", "process", "ray_compat"}
+    | {"environments", "episode_statistics", "sampling", "metrics", "old_metrics", "process", "ray_compat"}
     | {"weighted_mean"},
     "lending": {"env_runner", "env_wrappers"},
     "registration": {"algorithms", "env_wrappers"},  # inside functions, when Ray is there
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
-    | {"registration", "weighted_mean", "lending", "state_files"},
-    "evaluation": {"algorithms", "env_runner", "lending", "modules", "core", "env_wrappers"}
-    | {"metrics", "statistics", "checkpoint_files", "state_files"},
-    "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
+    | {"registration", "weighted_mean", "lending", "old_metrics", "state_files"},
+    "evaluation": {"algorithms", "env_runner", "episode_statistics", "lending", "modules", "core", "env_wrappers"}
+    | {"metrics", "old_metrics", "statistics", "checkpoint_files", "state_files"},
+    "analysis": {"metrics", "old_metrics", "statistics", "settings", "env_wrappers"},
 }
 #: Parts that may import neither Ray nor torch, or not Ray.
 WITHOUT = {
     **{
         key: {"ray", "torch"}
-        for key in ("settings", "metrics", "env_wrappers", "checkpoint_files", "state_files", "statistics")
+        for key in (
+            "settings",
+            "metrics",
+            "old_metrics",
+            "env_wrappers",
+            "checkpoint_files",
+            "state_files",
+            "statistics",
+        )
     },
     **{key: {"ray"} for key in ("core", "mechanisms", "late_rewards", "in_force", "sampling", "episode_statistics")},
 }
