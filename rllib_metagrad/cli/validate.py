@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rllib_metagrad.cli import metrics, search_space
@@ -56,10 +57,16 @@ def default_config(run: Any) -> Any:
     return trainable.get_default_config()
 
 
-def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
+def validate(
+    experiment: Experiment, check_resources: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[Any, dict[str, Any]]:
     """Check algorithm, config keys, types, values and environment of an experiment.
 
     Every value of a grid and both ends of every range are checked, see `search_space.variants`.
+
+    Args:
+        experiment: to check.
+        check_resources: raises a SettingError where a variant needs what is not there; None if nobody can say.
 
     Returns:
         The AlgorithmConfig of the experiment's first variant, and that variant as a dict.
@@ -70,7 +77,7 @@ def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
     with experiment.source.pointing():
         method = method_of(experiment.run)
         _warn_of_old_names(experiment)
-        complete = method is not None and precheck(experiment, method)
+        complete = method is not None and precheck(experiment, method, check_resources)
         return _validate_with_ray(experiment, complete)
 
 
@@ -189,6 +196,11 @@ def _check_designed(config: Any, creator: Any, name: str, experiment: Experiment
         raise error_of_environment(name, config.env_config, error) from error
     with pointing_at_config(experiment.config, None):
         spec = EnvSpec.of(env)
-        config.make_setup(spec, config.make_stacks(spec))
+        stacks = config.make_stacks(spec)
+        setup = config.make_setup(spec, stacks)
+        if setup.settings.designer.objective is not None:
+            from rllib_metagrad.cli.try_objective import try_objective
+
+            try_objective(setup, stacks, env)
     metrics.check(experiment, env)
     env.close()

@@ -23,8 +23,7 @@ from rllib_metagrad.modules.designer import make_designer, make_designer_critic
 from rllib_metagrad.modules.distributions import DiagonalGaussian, MultiCategorical
 from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.policy import StackedPolicy
-
-DESIGNER = "designer"
+from rllib_metagrad.settings.policies import DESIGNER as DESIGNER  # the id of its module
 
 
 class RowModule(TorchRLModule):
