@@ -256,22 +256,26 @@ def _environment(plain: Mapping[str, Any], settings: Any) -> Any:
 
 
 def try_once(env: Any) -> None:
-    """Resets an environment, and makes a step of legal actions where it is a user's."""
+    """Resets an environment of a user's, and makes a step of legal actions.
+
+    Batches of ours load their compiled code for that, which takes half a second and can fail for no setting.
+    """
     from env_wrappers.masks import first_legal
 
+    if not env.one_by_one:
+        return
     env.reset(seed=0)
-    if env.one_by_one:
-        env.step(
-            [
-                np.stack(
-                    [
-                        first_legal(group.action_space, flags)
-                        for flags in ([None] * len(group.agents) if masks is None else masks[0])
-                    ]
-                )[None]
-                for group, masks in zip(env.groups, env.action_masks, strict=True)
-            ]
-        )
+    env.step(
+        [
+            np.stack(
+                [
+                    first_legal(group.action_space, flags)
+                    for flags in ([None] * len(group.agents) if masks is None else masks[0])
+                ]
+            )[None]
+            for group, masks in zip(env.groups, env.action_masks, strict=True)
+        ]
+    )
 
 
 def _check_memory(env: Any, num_envs: int) -> None:
