@@ -91,6 +91,13 @@ def describe(env: ParallelEnv, name: str) -> Description:
     own = incentive_side(env)
     processors = {agent: _processor(given[0][agent], own, check, agent) for agent in agents}
     actions = {agent: _actions(given[1][agent], check, agent) for agent in agents}
+    for agent, processor in list(processors.items())[:1]:
+        if processor.flattened:
+            message = (
+                f"{' and '.join(processor.flattened)} are flattened: convolutions take pictures [H, W, C] of one size; "
+                "make them so, or set agent_network: {custom: ...}"
+            )
+            logger.warning("%s", check.error(message, agent))
     observations, infos = check.reset(env.reset(seed=0))
     observations, infos = check.mapping("observations", observations), check.mapping("infos", infos)
     _say_what_is_outside(processors, observations, check)
