@@ -1,4 +1,4 @@
-"""What a ParallelEnv is like, read off one copy that is reset, stepped once and thrown away."""
+"""What a ParallelEnv is like, read off one copy that is reset, stepped once, reset again and thrown away."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def given_spaces(env: ParallelEnv, who: str) -> tuple[dict[str, gym.Space], dict
 
 
 def describe(env: ParallelEnv, name: str) -> Description:
-    """Resets the environment, steps it once, and says what it is like.
+    """Resets the environment, steps it once, resets it again, and says what it is like.
 
     Raises:
         EnvAPIError: if it breaks PettingZoo's API.
@@ -91,6 +91,13 @@ def describe(env: ParallelEnv, name: str) -> Description:
     own = incentive_side(env)
     processors = {agent: _processor(given[0][agent], own, check, agent) for agent in agents}
     actions = {agent: _actions(given[1][agent], check, agent) for agent in agents}
+    for agent, processor in list(processors.items())[:1]:
+        if processor.flattened:
+            message = (
+                f"{' and '.join(processor.flattened)} are flattened: convolutions take pictures [H, W, C] of one size; "
+                "make them so, or set agent_network: {custom: ...}"
+            )
+            logger.warning("%s", check.error(message, agent))
     observations, infos = check.reset(env.reset(seed=0))
     observations, infos = check.mapping("observations", observations), check.mapping("infos", infos)
     _say_what_is_outside(processors, observations, check)
@@ -98,6 +105,8 @@ def describe(env: ParallelEnv, name: str) -> Description:
     contexts = {key: np.shape(value) for key, value in own.context().items()} if own else {}
     declared = bool((getattr(env, "metadata", None) or {}).get(MASK))
     masks = _masks_in_infos(env, check, declared, observations, infos, processors, actions)
+    if own is None or own.get_lasting_state() is None:
+        _say_if_seeds_are_ignored(env, check, processors, observations)
     spaces = {agent: action.space for agent, action in actions.items()}
     for agent, space in spaces.items():
         if (processors[agent].masked or masks[agent].possible) and not choices_of(space):
@@ -157,6 +166,28 @@ def _say_what_is_outside(
         if outside:
             logger.warning("%s; used as it is", check.error(f"beyond its declared bounds: {outside[0]}", agent))
             return
+
+
+def _say_if_seeds_are_ignored(
+    env: ParallelEnv, check: ApiChecker, processors: dict[str, ObservationProcessor], first: dict[str, Any]
+) -> None:
+    """One warning where ``reset(seed)`` does not fix what follows: copies may then play one and the same game."""
+    try:
+        again, _ = check.reset(env.reset(seed=0))
+        same = first.keys() == again.keys() and all(
+            np.array_equal(processors[agent](first[agent])[0], processors[agent](again[agent])[0], equal_nan=True)
+            for agent in first
+        )
+    except Exception:
+        # One that crashes does so again when it is used, where it may be restarted.
+        logger.debug("the second reset of a first copy failed", exc_info=True)
+        return
+    if not same:
+        message = (
+            "reset(seed=0) has shown other observations the second time: what is drawn there does not come from the "
+            "seed, so runs are not fixed by theirs, and copies may draw one and the same; seed it in reset()"
+        )
+        logger.warning("%s", check.error(message))
 
 
 def _masks_in_infos(

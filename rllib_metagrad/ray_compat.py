@@ -9,6 +9,7 @@ import pathlib
 import tempfile
 import uuid
 from collections.abc import Iterable
+from functools import wraps
 from typing import Any, ClassVar, Self
 
 import pyarrow.fs  # type: ignore[import-untyped]
@@ -96,7 +97,8 @@ class PlainStates(Checkpointable):
 
 def _file_system(path: Any, filesystem: Any) -> tuple[Any, str]:
     """Where a path is, and what it is called there."""
-    found: tuple[Any, str] = (filesystem, str(path)) if filesystem else pyarrow.fs.FileSystem.from_uri(str(path))
+    path = str(absolute(path, filesystem))
+    found: tuple[Any, str] = (filesystem, path) if filesystem else pyarrow.fs.FileSystem.from_uri(path)
     return found
 
 
@@ -114,6 +116,37 @@ class CompatMultiModule(MultiRLModule, PlainStates):
 
 class CompatLearnerGroup(LearnerGroup, PlainStates):
     """RLlib's, whose own state is empty."""
+
+
+def _take_relative_paths() -> None:
+    """Lets RLlib's classes (Algorithm, RLModule, ...) read checkpoints by relative paths, as they write them.
+
+    They hand paths to pyarrow, which takes a relative one for a URI that lacks its scheme. Nothing else changes: such a
+    path could only fail.
+    """
+    for owner in (Algorithm, Checkpointable):
+        method = vars(owner)["from_checkpoint"].__func__
+        owner.from_checkpoint = classmethod(_from_the_working_directory(method))
+    restore = _from_the_working_directory(Checkpointable.restore_from_path)
+    Checkpointable.restore_from_path = restore
+
+
+def _from_the_working_directory(method: Any) -> Any:
+    @wraps(method)
+    def reads(this: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
+        filesystem = args[0] if args else kwargs.get("filesystem")
+        return method(this, absolute(path, filesystem), *args, **kwargs)
+
+    return reads
+
+
+def absolute(path: Any, filesystem: Any = None) -> Any:
+    """A local path from the root on; URIs, and paths in a filesystem that was given, as they are."""
+    local = isinstance(path, str | pathlib.Path) and "://" not in str(path) and not filesystem
+    return pathlib.Path(path).absolute() if local else path
+
+
+_take_relative_paths()
 
 
 def no_connector_states(config: Any) -> None:

@@ -264,11 +264,6 @@ class IncentiveDesign(CompatAlgorithm):
 
     # -- state ------------------------------------------------------------------------------------------
 
-    @classmethod
-    def from_checkpoint(cls, path: Any, *args: Any, **kwargs: Any) -> Any:
-        """As RLlib's; a relative path is meant from the working directory."""
-        return super().from_checkpoint(_absolute(path, kwargs), *args, **kwargs)
-
     def save_to_path(self, path: Any = None, *, filesystem: Any = None, **kwargs: Any) -> str:
         """As RLlib's, but a local folder is there only once all of it is: an older one stays until then."""
         if path is None or filesystem is not None or "://" in str(path):
@@ -282,12 +277,11 @@ class IncentiveDesign(CompatAlgorithm):
         return str(target)
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
-        """As RLlib's; a relative path is meant from the working directory.
+        """As RLlib's.
 
         Raises:
             IncompleteCheckpointError: for a folder that holds only a part of a checkpoint.
         """
-        path = _absolute(path, kwargs)
         if not kwargs.get("filesystem") and "://" not in str(path) and not kwargs.get("component"):
             check_whole(pathlib.Path(path))
             self._take_mapping(pathlib.Path(path) / MAPPING_FILE)
@@ -338,9 +332,3 @@ def _parameters(folder: pathlib.Path) -> Any:
     """A policy's, by name; of data where they are, else by way of RLlib's module."""
     file = folder / f"{RLModule.STATE_FILE_NAME}.json"
     return read_state(file) if file.is_file() else RLModule.from_checkpoint(folder).get_state()
-
-
-def _absolute(path: Any, kwargs: dict[str, Any]) -> Any:
-    """A local path from the root on; others as they are."""
-    local = isinstance(path, str | pathlib.Path) and "://" not in str(path) and not kwargs.get("filesystem")
-    return pathlib.Path(path).absolute() if local else path

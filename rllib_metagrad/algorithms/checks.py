@@ -1,24 +1,21 @@
 """Checks of a config that concern several keys, or objects that are no plain data; each raises a SettingError.
 
-Settings of ours are checked one by one by their records (rllib_metagrad/settings), RLlib's by the table of its keys.
+Settings of ours are checked one by one by their records (rllib_metagrad/settings), RLlib's by the table of its keys,
+and what contradicts one another without being an object by settings/together.py.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils import force_list
 
-from rllib_metagrad.core.losses import find_loss
 from rllib_metagrad.env_runner import IncentiveEnvRunner
-from rllib_metagrad.mechanisms import output_limits
-from rllib_metagrad.settings import AgentSettings, NetworkSettings, SettingError
+from rllib_metagrad.settings import SettingError
 from rllib_metagrad.settings.import_path import import_class
-from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.rllib_keys import KEYS
 
 if TYPE_CHECKING:
@@ -93,64 +90,6 @@ def check_classes(config: IncentiveDesignConfig) -> None:
     ):
         if not (isinstance(given, type) and issubclass(given, base)):
             raise SettingError(key, f"must be a class derived from {base.__name__}, got {given!r}")
-
-
-def check_fragments(config: IncentiveDesignConfig) -> None:
-    """Fragments have a length only where there are any; RLlib sets one for evaluation."""
-    length = config.rollout_fragment_length
-    if length != "auto" and config.batch_mode == "complete_episodes" and not config.in_evaluation:
-        raise SettingError(
-            "rollout_fragment_length",
-            f"is {length}, but batch_mode: complete_episodes samples whole episodes; leave it out, or set "
-            "batch_mode: truncate_episodes",
-        )
-
-
-def check_shares(config: IncentiveDesignConfig) -> None:
-    """Learners get equally many environments' data."""
-    envs = config.num_envs_per_env_runner * max(1, config.num_env_runners)
-    if config.num_learners > 1 and envs % config.num_learners:
-        raise SettingError(
-            "num_learners",
-            f"is {config.num_learners}, which cannot share {envs} environments equally; make "
-            "num_envs_per_env_runner * max(1, num_env_runners) a multiple of it",
-        )
-
-
-def check_critics(config: IncentiveDesignConfig, agents: AgentSettings, networks: Iterable[NetworkSettings]) -> None:
-    """``critic_lstm`` needs a critic, and one that sees episodes from their start."""
-    if all(network.critic_lstm is None for network in networks):
-        return
-    if not find_loss(agents.loss).needs_critic:
-        raise SettingError(
-            "agent_network.critic_lstm",
-            f"needs a critic, and agent_loss: {agents.loss} has none; leave it out, or set agent_loss: "
-            "actor_critic or ppo",
-        )
-    if config.batch_mode != "complete_episodes":
-        raise SettingError(
-            "agent_network.critic_lstm",
-            f"needs episodes from their first step, and batch_mode: {config.batch_mode} cuts them; "
-            "set batch_mode: complete_episodes",
-        )
-
-
-def check_outputs(settings: MethodSettings[Any, Any], mechanism: str) -> None:
-    """Constants that a designer pays are such as the mechanism admits."""
-    limits = output_limits(mechanism, settings.incentives.mechanism_config)
-    for key, values in (
-        ("designer_levels", getattr(settings.designer, "levels", None)),
-        ("fixed_incentives", getattr(settings.incentives, "fixed_incentives", None)),
-    ):
-        if values is not None and not values:
-            raise SettingError(key, "must not be empty")
-        low, high = limits or (-math.inf, math.inf)
-        for value in values or ():
-            if not low <= value <= high:
-                raise SettingError(
-                    key,
-                    f"must lie between {low:g} and {high:g}, the mechanism_config.scale of {mechanism}; got {value:g}",
-                )
 
 
 #: Of our own keys those that an evaluation reads, and RLlib's that it sets itself.

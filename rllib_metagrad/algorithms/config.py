@@ -21,13 +21,13 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from rllib_metagrad.algorithms import checks, policies
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
-from rllib_metagrad.core.losses import check_loss
+from rllib_metagrad.core.losses import check_loss, find_loss
 from rllib_metagrad.core.own_objective import find_objective
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
-from rllib_metagrad.mechanisms import check_mechanism
-from rllib_metagrad.modules.designer import find_incentive_function, mechanism_name
+from rllib_metagrad.modules.designer import find_incentive_function
+from rllib_metagrad.modules.fit import check_payments
 from rllib_metagrad.modules.own_networks import check_networks
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
@@ -40,6 +40,7 @@ from rllib_metagrad.settings.methods import Method
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
 from rllib_metagrad.settings.rllib_keys import WRITTEN, check_name, check_values
+from rllib_metagrad.settings.together import check_batches, check_critics
 
 # Names under which RLlib's dicts reach attributes of another name.
 _ALIASES = set(WRITTEN.values())
@@ -144,15 +145,14 @@ class IncentiveDesignConfig(CompatConfig):
                 self._check_known(key, fresh)
         check_values(vars(self), fresh, self.name(), bool(self.in_evaluation))
         settings = self.method_settings()
-        RLlibSettings.from_keys({key: getattr(self, key) for key in RLlibSettings.config_keys()})
+        rllib = RLlibSettings.from_keys({key: getattr(self, key) for key in RLlibSettings.config_keys()})
         check_idle(settings, vars(self), {key: fresh[key] for key in self.own_keys()})
         checks.check_environment(self)
-        mechanism = mechanism_name(settings.incentives, settings.designer)
-        check_mechanism(mechanism, settings.incentives.mechanism_config)
-        checks.check_outputs(settings, mechanism)
-        networks = [own.network for own in policies.own_settings(self).values() if own.network is not None]
-        checks.check_critics(self, settings.agents, [settings.agents.network, *networks])
+        check_payments(settings)
         check_loss(settings.agents)
+        networks = [own.network for own in policies.given(self).own_settings().values() if own.network is not None]
+        loss, networks = settings.agents.loss, [settings.agents.network, *networks]
+        check_critics(rllib, loss, find_loss(loss).needs_critic, networks)
         own = {"agent_network": settings.agents.network, "designer_network": settings.designer.network}
         check_networks({**own, "designer_critic_network": getattr(settings.designer, "critic_network", None)})
         self._check_own_designer(settings)
@@ -160,8 +160,7 @@ class IncentiveDesignConfig(CompatConfig):
             policies_of_checkpoint(Path(self.agents_checkpoint))
         checks.check_callbacks(self)
         checks.check_classes(self)
-        checks.check_shares(self)
-        checks.check_fragments(self)
+        check_batches(rllib, bool(self.in_evaluation))
         super().validate()
         if not self.in_evaluation:
             checks.check_evaluation_config(self)
@@ -194,12 +193,12 @@ class IncentiveDesignConfig(CompatConfig):
     # -- what the parts are built from ------------------------------------------------------------------
 
     def policy_of(self, agent: str) -> str:
-        """Name of an agent's policy, see :func:`policies.policy_of`."""
-        return policies.policy_of(self, agent)
+        """Name of an agent's policy, see :class:`Policies`."""
+        return policies.given(self).policy_of(agent)
 
     def check_policies(self) -> None:
-        """Called by :meth:`validate`, see :func:`policies.check`."""
-        policies.check(self)
+        """Called by :meth:`validate`, see :class:`Policies`."""
+        policies.given(self).check()
 
     def with_mapping(self, env_creator: Any = None) -> Self:
         """This config; if its policies are a function's to name, a copy in which it was asked, see
@@ -213,7 +212,8 @@ class IncentiveDesignConfig(CompatConfig):
 
     def make_stacks(self, spec: EnvSpec) -> tuple[Stack, ...]:
         """Policies, stacked where they can be."""
-        return make_stacks(spec, self.policy_of, policies.own_settings(self))
+        own = policies.given(self)
+        return make_stacks(spec, own.policy_of, own.own_settings())
 
     def make_setup(
         self,
@@ -229,7 +229,7 @@ class IncentiveDesignConfig(CompatConfig):
             def learns(policy_id: str) -> bool:
                 return bool(chosen(policy_id, None) if callable(chosen) else policy_id in chosen)
 
-        own = policies.own_settings(self)
+        own = policies.given(self).own_settings()
         return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own)
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rllib_metagrad.cli import ray_session, resources, run_folder
@@ -81,16 +82,28 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
         run_folder.check_writable(root)
         wanted = options.experiment_name or experiment.name
         name = run_folder.name_to_resume(root, wanted) if options.resume else run_folder.fresh_name(root, wanted)
-        config, plain = validate(experiment)
+        config, plain = validate(experiment, _check_resources(options))
         needs = resources.needs_of(config, plain)
         if options.ray_address is None:
             with experiment.source.pointing():
-                resources.check(needs, resources.local(options.ray_num_cpus, options.ray_num_gpus))
+                resources.check(needs, resources.local(needs, options.ray_num_cpus, options.ray_num_gpus))
         experiment = experiment.model_copy(update={"needs": tuple(needs)})
         if options.resume and "://" not in root:
             run_folder.check_same(pathlib.Path(root) / name, experiment)
         planned.append((experiment, name))
     return planned
+
+
+def _check_resources(options: TrainOptions) -> Callable[[dict[str, Any]], None] | None:
+    """Checks what a variant needs of this machine before Ray is imported; None on a cluster, which may grow."""
+    if options.ray_address is not None:
+        return None
+
+    def check(plain: dict[str, Any]) -> None:
+        needs = resources.needs_of_plain(plain)
+        resources.check(needs, resources.local(needs, options.ray_num_cpus, options.ray_num_gpus))
+
+    return check
 
 
 def _check_flags(options: TrainOptions) -> None:

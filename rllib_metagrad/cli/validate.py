@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rllib_metagrad.cli import loggers, metrics, search_algs, search_space
@@ -58,10 +59,16 @@ def default_config(run: Any) -> Any:
     return trainable.get_default_config()
 
 
-def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
+def validate(
+    experiment: Experiment, check_resources: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[Any, dict[str, Any]]:
     """Check algorithm, config keys, types, values and environment of an experiment.
 
     Every value of a grid and both ends of every range are checked, see `search_space.variants`.
+
+    Args:
+        experiment: to check.
+        check_resources: raises a SettingError where a variant needs what is not there; None if nobody can say.
 
     Returns:
         The AlgorithmConfig of the experiment's first variant, and that variant as a dict.
@@ -73,7 +80,7 @@ def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
         method = method_of(experiment.run)
         _warn_of_old_names(experiment)
         search_algs.check(experiment)
-        complete = method is not None and precheck(experiment, method)
+        complete = method is not None and precheck(experiment, method, check_resources)
         return _validate_with_ray(experiment, complete)
 
 
@@ -206,6 +213,10 @@ def _check_designed(config: Any, creator: Any, name: str, experiment: Experiment
     with pointing_at_config(experiment.config, None):
         spec = EnvSpec.of(env)
         stacks = config.make_stacks(spec)
-        config.make_setup(spec, stacks)
+        setup = config.make_setup(spec, stacks)
+        if setup.settings.designer.objective is not None:
+            from rllib_metagrad.cli.try_objective import try_objective
+
+            try_objective(setup, stacks, env)
     metrics.check(experiment, env, [policy for stack in stacks for policy in stack.policy_ids])
     env.close()

@@ -7,16 +7,19 @@ rewards are a function of the rates, with a gradient.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from env_wrappers.facts import TaxContext, TaxFacts
-from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.mechanisms.base import BoundedIncentives
 from rllib_metagrad.mechanisms.welfare import SocialWelfare, productivity_times_equality, social_welfare
 from rllib_metagrad.settings import setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rllib_metagrad.core.trajectory import Trajectory
 
 __all__ = ["BracketedTax", "LinearTax", "bracketed_tax", "isoelastic_utility", "net_transfers"]
 
@@ -35,8 +38,8 @@ def bracketed_tax(income: Tensor, rates: Tensor, cutoffs: Tensor) -> Tensor:
     Returns:
         ``[..., N]`` in coin, differentiable in ``rates``.
     """
-    sizes = torch.diff(cutoffs, append=cutoffs.new_full((1,), torch.inf))
-    within = torch.minimum((income.unsqueeze(-1) - cutoffs).clamp(min=0), sizes)
+    sizes = cutoffs.diff(append=cutoffs.new_full((1,), math.inf))
+    within = (income.unsqueeze(-1) - cutoffs).clamp(min=0).minimum(sizes)
     return (within * rates.unsqueeze(-2)).sum(-1)
 
 
@@ -47,7 +50,7 @@ def net_transfers(owed: Tensor, coin: Tensor) -> Tensor:
         owed: ``[..., N]`` taxes.
         coin: ``[..., N]`` that can be taken; nobody pays more.
     """
-    paid = torch.minimum(coin, owed)
+    paid = coin.minimum(owed)
     return paid.mean(-1, keepdim=True) - paid
 
 
@@ -77,6 +80,8 @@ class BracketedTax(BoundedIncentives):
     @cached_property
     def cutoffs(self) -> Tensor:
         """``[K]`` in coin, where brackets begin."""
+        import torch
+
         return torch.tensor(self.facts.bracket_cutoffs)
 
     @cached_property
@@ -97,17 +102,17 @@ class BracketedTax(BoundedIncentives):
         """Net transfers in coin; their sum over agents is zero."""
         context = TaxContext.read(trajectory.context)
         # What is above the cap is not levied, and has no gradient.
-        rates = torch.minimum(self.rates(output), context.rate_cap.unsqueeze(-1))
+        rates = self.rates(output).minimum(context.rate_cap.unsqueeze(-1))
         owed = bracketed_tax(context.income, rates, self.cutoffs.to(rates))
         levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
-        return torch.where(levied, net_transfers(owed, context.coin), 0.0)
+        return net_transfers(owed, context.coin).where(levied, 0.0)
 
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """On tax days the change of utility with the taxes of these rates; in all other steps as recorded."""
         context = TaxContext.read(trajectory.context)
         _, utility = self._after_taxes(output, trajectory)
         levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
-        return torch.where(levied, utility - context.previous_utility, trajectory.rewards)
+        return (utility - context.previous_utility).where(levied, trajectory.rewards)
 
     def _after_taxes(self, output: Tensor, trajectory: Trajectory) -> tuple[Tensor, Tensor]:
         """All coin and utility ``[T, B, N]`` after this step's taxes at these rates."""
@@ -130,6 +135,8 @@ class BracketedTax(BoundedIncentives):
         It is a level, or the change of one. Coin that other taxes would have left stays where it is until the
         end of the episode (or fragment).
         """
+        import torch
+
         now = self.incentives(output, trajectory)
         gained = (now - self.incentives(trajectory.designer_output, trajectory)).cumsum(0)
         # Of all taxes before this step's, in its episode alone.
@@ -150,6 +157,8 @@ class BracketedTax(BoundedIncentives):
 
 def _shifted(values: Tensor) -> Tensor:
     """The values one row later, zeros in the first row."""
+    import torch
+
     return torch.cat([torch.zeros_like(values[:1]), values[:-1]])
 
 

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from env_wrappers.facts import DesignerFacts
-from rllib_metagrad.mechanisms import Mechanism, make_mechanism
+from rllib_metagrad.mechanisms import Mechanism
 from rllib_metagrad.modules.distributions import (
     ActionDistribution,
     Categorical,
@@ -23,7 +22,8 @@ from rllib_metagrad.modules.distributions import (
     MultiCategorical,
 )
 from rllib_metagrad.modules.filters import network_for
-from rllib_metagrad.modules.networks import Parameters, check_encoder
+from rllib_metagrad.modules.fit import check_encoder, constant_outputs, fitting_mechanism
+from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.own_networks import make_network
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import (
@@ -211,12 +211,7 @@ class ConstantDesigner(Designer):
     def __init__(self, mechanism: Mechanism, outputs: Sequence[float] | None) -> None:
         self.mechanism = mechanism
         self.parameters = Parameters([])
-        values = [0.0] * mechanism.num_outputs if outputs is None else list(outputs)
-        if len(values) != mechanism.num_outputs:
-            raise ValueError(
-                f"fixed_incentives has {len(values)} values, but the mechanism takes {mechanism.num_outputs}"
-            )
-        self._outputs = torch.tensor(values, dtype=torch.float32)
+        self._outputs = torch.tensor(constant_outputs(mechanism, outputs), dtype=torch.float32)
 
     def initialize(self, generator: torch.Generator) -> Tensor:
         """Nothing to learn: ``[1, 0]``."""
@@ -248,29 +243,13 @@ class DesignerCritic:
         return self.network.apply(leaves, states.unsqueeze(0)).squeeze(0).squeeze(-1)
 
 
-def mechanism_name(incentives: IncentiveSettings, designer: DesignerSettings) -> str:
-    """The mechanism that the user names, or the usual one of this kind of designer."""
-    if isinstance(incentives.mechanism, str):
-        return incentives.mechanism
-    continuous = isinstance(designer, StochasticDesignerSettings) and designer.levels is None
-    return "agent_incentives" if continuous else "action_incentives"
-
-
 def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spec: EnvSpec) -> Designer:
     """The designer of an environment; what kind it is, its settings say.
 
     Raises:
         ValueError: for an unknown mechanism, or outputs that do not fit it.
     """
-    name = mechanism_name(incentives, designer)
-    mechanism = make_mechanism(
-        name, spec.num_agents, spec.num_action_types, incentives.mechanism_config, spec.mechanism_facts, spec.name
-    )
-    if mechanism.read_by_environment and not DesignerFacts.read(spec.mechanism_facts).reads_designer_output:
-        raise ValueError(
-            f"mechanism {name!r} has nothing to decide in {spec.name}, whose env_config fixes it; "
-            "leave it to the designer (tax: external)"
-        )
+    mechanism = fitting_mechanism(incentives, designer, spec)
     check_encoder("designer_network", designer.network, spec.state_picture_shape, "the designer", spec.name)
     # What the environment reads is decided before anybody has acted.
     features = 0 if mechanism.read_by_environment else spec.num_features

@@ -16,7 +16,7 @@ from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.state import Setup
 from rllib_metagrad.modules.designer import make_designer, make_designer_critic
 from rllib_metagrad.modules.filters import network_for
-from rllib_metagrad.modules.networks import check_encoder
+from rllib_metagrad.modules.fit import check_encoder
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import NetworkSettings

@@ -24,8 +24,7 @@ from rllib_metagrad.modules.distributions import DiagonalGaussian, MultiCategori
 from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.ray_compat import PlainStates
-
-DESIGNER = "designer"
+from rllib_metagrad.settings.policies import DESIGNER as DESIGNER  # the id of its module
 
 
 class RowModule(TorchRLModule, PlainStates):

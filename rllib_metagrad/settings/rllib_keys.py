@@ -61,36 +61,50 @@ _STATES = "leave it out: env runners have no states to merge"
 _COMPILE = "leave it out: stacks of policies run as single matrix products, uncompiled"
 _FILTER = "leave it out: observations are scaled by the bounds of their spaces; normalize others in the environment"
 _REPLAY = "leave it out: learning is on-policy, there is no replay buffer"
+_AUTO = "leave it out: with evaluation_duration: auto each runner plays whole episodes until training is done"
+_EACH_RUNNER = "reserved by each runner, also of evaluation"
+_EACH_LEARNER = "reserved by each learner; CPUs and GPUs by the main process where that learns"
+_ITERATION = "an iteration makes updates until all three are reached"
 _SYNCHRONOUS = "leave it out: an iteration waits for each of its parts, nothing is in flight"
 
 _TABLE: dict[Role, dict[str, str]] = {
     "acts": {
         "env": "name of ours, registered, or a class",
-        "env_config": "",
+        "env_config": "of the environment; each copy is made from a deep copy of it",
         "gamma": "agents' discount, the designer's unless `designer_gamma` is set",
-        "seed": "",
+        "seed": "of all that is drawn, in every process",
         "num_env_runners num_envs_per_env_runner num_learners": "bounds are checked",
         "sample_timeout_s": "also for the hand-out of weights; a silent runner is ended",
         "normalize_actions": "actions in a Box are learned in [-1, 1] and scaled to its bounds",
-        "validate_env_runners_after_construction env_runner_health_probe_timeout_s env_runner_restore_timeout_s": "",
-        "restart_failed_env_runners ignore_env_runner_failures max_num_env_runner_restarts": "",
-        "delay_between_env_runner_restarts_s num_consecutive_env_runner_failures_tolerance": "",
-        "num_cpus_per_env_runner num_gpus_per_env_runner custom_resources_per_env_runner": "",
-        "num_cpus_per_learner num_gpus_per_learner custom_resources_per_learner local_gpu_idx": "",
-        "num_cpus_for_main_process custom_resources_for_main_process placement_strategy": "",
-        "max_requests_in_flight_per_env_runner": "",
-        "evaluation_interval evaluation_num_env_runners evaluation_parallel_to_training": "",
-        "evaluation_sample_timeout_s evaluation_unhealthy_workers_timeout_s": "",
-        "evaluation_error_after_n_consecutive_skips evaluation_force_reset_envs_before_iteration": "",
-        "evaluation_auto_duration_min_env_steps_per_sample evaluation_auto_duration_max_env_steps_per_sample": "",
-        "custom_evaluation_function": "",
-        "min_time_s_per_iteration min_sample_timesteps_per_iteration min_train_timesteps_per_iteration": "",
-        "callbacks_on_algorithm_init callbacks_on_checkpoint_loaded callbacks_on_env_runners_recreated": "",
-        "callbacks_on_environment_created callbacks_on_train_result": "",
-        "callbacks_on_evaluate_start callbacks_on_evaluate_end": "",
-        "log_level": "",
-        "stats_cls_lookup": "",
-        "_use_msgpack_checkpoints": "",
+        "validate_env_runners_after_construction": "runners that cannot be made are found when the algorithm is built",
+        "env_runner_health_probe_timeout_s": "a runner that has failed is asked for so long whether it is back",
+        "env_runner_restore_timeout_s": "a runner that is back gets weights and settings within so long",
+        "restart_failed_env_runners max_num_env_runner_restarts": "Ray starts a runner anew that has died or was ended",
+        "ignore_env_runner_failures": "goes on with the runners that are left",
+        "delay_between_env_runner_restarts_s": "a runner that raises waits for so long before it ends to be restarted",
+        "num_cpus_per_env_runner num_gpus_per_env_runner custom_resources_per_env_runner": _EACH_RUNNER,
+        "num_cpus_per_learner num_gpus_per_learner custom_resources_per_learner": _EACH_LEARNER,
+        "local_gpu_idx": "the GPU of a main process that learns",
+        "num_cpus_for_main_process custom_resources_for_main_process": "reserved by the main process",
+        "placement_strategy": "how Ray spreads a trial's processes over nodes",
+        "max_requests_in_flight_per_env_runner": "in evaluations of a fixed duration; training waits for every answer",
+        "evaluation_interval": "iterations from one evaluation to the next",
+        "evaluation_num_env_runners": "remote runners of evaluation",
+        "evaluation_parallel_to_training": "needs remote runners of evaluation; `evaluation_duration: auto` needs it",
+        "evaluation_sample_timeout_s": "for all answers of an evaluation",
+        "evaluation_unhealthy_workers_timeout_s": "an evaluation waits for so long for a runner that is alive",
+        "evaluation_error_after_n_consecutive_skips": "so many evaluations without a runner that is alive end the run",
+        "custom_evaluation_function": "called with algorithm and runners of evaluation; gives the results",
+        "min_time_s_per_iteration min_sample_timesteps_per_iteration min_train_timesteps_per_iteration": _ITERATION,
+        "callbacks_on_algorithm_init": "called when the algorithm is built",
+        "callbacks_on_checkpoint_loaded": "called after `restore()`, and when Tune resumes a trial",
+        "callbacks_on_env_runners_recreated": "called when runners were started anew",
+        "callbacks_on_environment_created": "called in each runner with its batch of environments",
+        "callbacks_on_train_result": "called with each result, which it may change",
+        "callbacks_on_evaluate_start callbacks_on_evaluate_end": "called around each evaluation",
+        "log_level": "of RLlib's logger in the algorithm's process",
+        "stats_cls_lookup": "kinds of metrics that callbacks may log, beside RLlib's",
+        "_use_msgpack_checkpoints": "the format of Tune's checkpoints",
     },
     "acts otherwise": {
         "batch_mode": "`complete_episodes` is the default here; the first episode, or fragment, of each environment",
@@ -131,6 +145,10 @@ _TABLE: dict[Role, dict[str, str]] = {
         "observation_fn": "leave it out: change observations in the environment",
         "preprocessor_pref _disable_preprocessor_api": _FILTER,
         "observation_space action_space": "leave it out: spaces are those of the environment",
+        "num_consecutive_env_runner_failures_tolerance": "leave it out: see "
+        "restart_failed_env_runners and ignore_env_runner_failures",
+        "evaluation_force_reset_envs_before_iteration": "leave it out: evaluations begin with a reset",
+        "evaluation_auto_duration_min_env_steps_per_sample evaluation_auto_duration_max_env_steps_per_sample": _AUTO,
         "disable_env_checking": "leave it out: what an environment returns is checked at every step",
         "render_env": "run rllib evaluate --render",
         "remote_worker_envs remote_env_batch_wait_ms gym_env_vectorize_mode": "set num_env_runners: environments step "
@@ -233,7 +251,6 @@ OLD_NAMES = {
     "ignore_worker_failures": "ignore_env_runner_failures",
     "max_num_worker_restarts": "max_num_env_runner_restarts",
     "delay_between_worker_restarts_s": "delay_between_env_runner_restarts_s",
-    "num_consecutive_worker_failures_tolerance": "num_consecutive_env_runner_failures_tolerance",
     "worker_health_probe_timeout_s": "env_runner_health_probe_timeout_s",
     "worker_restore_timeout_s": "env_runner_restore_timeout_s",
     "validate_workers_after_construction": "validate_env_runners_after_construction",
@@ -268,7 +285,16 @@ OLD_NAMES = {
     "_enable_new_api_stack": "nothing: the old API stack is not supported",
 }
 #: Old names that mean nothing any more.
-GONE = ("soft_horizon", "no_done_at_end", "vf_clip_param", "kl_coeff", "kl_target", "use_kl_loss", "vf_share_layers")
+GONE = (
+    "soft_horizon",
+    "no_done_at_end",
+    "num_consecutive_worker_failures_tolerance",
+    "vf_clip_param",
+    "kl_coeff",
+    "kl_target",
+    "use_kl_loss",
+    "vf_share_layers",
+)
 
 
 def check_name(key: str) -> None:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from ray.rllib.algorithms import utils as algorithm_utils
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.env.env_runner import EnvRunner
+from ray.rllib.env.env_runner_group import EnvRunnerGroup
+from ray.rllib.utils import actor_manager
+from ray.rllib.utils.framework import get_device
 
 from rllib_metagrad.algorithms import ALGORITHMS, get_config_class
+from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.settings import SettingError
 from rllib_metagrad.settings.rllib_keys import GONE, KEYS, OLD_NAMES, RLlibKey, rewritten
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "rllib_settings.md"
 REFUSED = [key for key in KEYS.values() if key.role == "refused"]
-#: Where each key of the table that acts is seen to act; "RLlib" where RLlib's own Algorithm reads it, not we.
+#: Where each key of the table that acts is seen to act.
 SEEN = {
     "env env_config gamma": "every test",
     "seed": "tests/algorithms/test_resume.py",
@@ -33,21 +42,26 @@ SEEN = {
     "policies policy_mapping_fn policies_to_train algorithm_config_overrides_per_module": "test_rllib_policies.py",
     "min_time_s_per_iteration min_sample_timesteps_per_iteration min_train_timesteps_per_iteration": "below",
     "_learner_class callbacks_on_algorithm_init callbacks_on_train_result log_level": "below",
-    "callbacks_on_evaluate_start callbacks_on_evaluate_end custom_evaluation_function": "RLlib: Algorithm.evaluate",
-    "callbacks_on_checkpoint_loaded callbacks_on_env_runners_recreated": "RLlib: Algorithm",
-    "validate_env_runners_after_construction env_runner_health_probe_timeout_s": "RLlib: EnvRunnerGroup",
-    "env_runner_restore_timeout_s ignore_env_runner_failures max_num_env_runner_restarts": "RLlib: EnvRunnerGroup",
-    "delay_between_env_runner_restarts_s max_requests_in_flight_per_env_runner": "RLlib: EnvRunnerGroup",
-    "num_consecutive_env_runner_failures_tolerance stats_cls_lookup _use_msgpack_checkpoints": "RLlib: Algorithm",
-    "num_cpus_per_env_runner num_gpus_per_env_runner custom_resources_per_env_runner": "RLlib: placement group",
-    "num_cpus_per_learner num_gpus_per_learner custom_resources_per_learner": "RLlib: placement group",
-    "num_cpus_for_main_process custom_resources_for_main_process placement_strategy": "RLlib: placement group",
-    "local_gpu_idx": "RLlib: Learner",
-    "evaluation_parallel_to_training evaluation_sample_timeout_s": "RLlib: Algorithm.evaluate",
-    "evaluation_unhealthy_workers_timeout_s evaluation_error_after_n_consecutive_skips": "RLlib: Algorithm.evaluate",
-    "evaluation_force_reset_envs_before_iteration": "RLlib: Algorithm.evaluate",
-    "evaluation_auto_duration_min_env_steps_per_sample": "RLlib: Algorithm.evaluate",
-    "evaluation_auto_duration_max_env_steps_per_sample": "RLlib: Algorithm.evaluate",
+}
+#: And what RLlib's own code reads on a way that we go: functions that none of our classes replaces.
+READ_BY_RLLIB = {
+    Algorithm.evaluate: "custom_evaluation_function evaluation_parallel_to_training "
+    "evaluation_error_after_n_consecutive_skips callbacks_on_evaluate_start callbacks_on_evaluate_end",
+    Algorithm._maybe_wait_for_eval_env_runner_recovery: "evaluation_unhealthy_workers_timeout_s",
+    Algorithm._evaluate_with_fixed_duration: "evaluation_sample_timeout_s",
+    Algorithm.load_checkpoint: "callbacks_on_checkpoint_loaded",
+    Algorithm.save_checkpoint: "_use_msgpack_checkpoints",
+    Algorithm._make_on_env_runners_recreated_callbacks: "callbacks_on_env_runners_recreated",
+    Algorithm.restore_env_runners: "env_runner_restore_timeout_s",
+    Algorithm.default_resource_request: "placement_strategy",
+    EnvRunnerGroup: "ignore_env_runner_failures max_num_env_runner_restarts max_requests_in_flight_per_env_runner "
+    "validate_env_runners_after_construction env_runner_health_probe_timeout_s",
+    actor_manager: "delay_between_env_runner_restarts_s",
+    algorithm_utils: "num_cpus_per_env_runner num_gpus_per_env_runner custom_resources_per_env_runner "
+    "num_cpus_per_learner num_gpus_per_learner custom_resources_per_learner "
+    "num_cpus_for_main_process custom_resources_for_main_process",
+    get_device: "local_gpu_idx",
+    EnvRunner: "stats_cls_lookup",
 }
 
 
@@ -77,12 +91,28 @@ def test_every_key_of_rllib_is_in_the_table_and_no_other() -> None:
     assert in_dicts <= {key.written for key in KEYS.values()}
     properties = {name for name in dir(AlgorithmConfig) if isinstance(getattr(AlgorithmConfig, name), property)}
     settable = {name for name in properties if getattr(AlgorithmConfig, name).fset is not None}
-    assert settable <= set(OLD_NAMES)
+    assert settable <= {*OLD_NAMES, *GONE}
 
 
 def test_every_key_that_acts_is_seen_to() -> None:
-    seen = [name for names in SEEN for name in names.split()]
+    seen = [name for names in (*SEEN, *READ_BY_RLLIB.values()) for name in names.split()]
     assert sorted(seen) == sorted(key.name for key in KEYS.values() if key.role in ("acts", "acts otherwise"))
+
+
+@pytest.mark.parametrize("reader", READ_BY_RLLIB, ids=lambda reader: reader.__name__)
+def test_rllib_reads_what_is_said_to_act_and_none_of_ours_replaces_that(reader: Any) -> None:
+    source = inspect.getsource(reader)
+    for name in READ_BY_RLLIB[reader].split():
+        assert re.search(rf"config\.{name}\b", source), name
+    name = reader.__name__
+    for ours in (*ALGORITHMS.values(), IncentiveEnvRunner):
+        # Ours of evaluate() lends environments and calls RLlib's.
+        if name != "evaluate" and hasattr(ours, name):
+            assert getattr(ours, name).__module__.startswith("ray."), ours
+
+
+def test_every_key_that_acts_or_is_refused_has_a_reason() -> None:
+    assert all(key.note for key in KEYS.values())
 
 
 def test_the_page_is_made_from_the_table() -> None:

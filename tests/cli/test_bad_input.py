@@ -489,6 +489,81 @@ FILES = {
         [],
         "er.yaml:5: config.num_envs_per_env_runner: 1000000000000 copies of escape_room need 300000 GB",
     ),
+    "levels beyond the bound": (
+        yaml(run="DualRL", config="{designer_levels: [0, -5, 1000]}"),
+        [],
+        "er.yaml:5: config.designer_levels: must lie between 0 and 2, the mechanism_config.scale of action_incentives",
+    ),
+    "incentives beyond the bound": (
+        yaml(run="FixedIncentive", config="{fixed_incentives: [0, 0, 5]}"),
+        [],
+        "er.yaml:5: config.fixed_incentives: must lie between 0 and 2",
+    ),
+    "a length of fragments that there are not": (
+        config("{rollout_fragment_length: 20}"),
+        [],
+        "er.yaml:5: config.rollout_fragment_length: is 20, but batch_mode: complete_episodes samples whole episodes",
+    ),
+    "learners that cannot share": (
+        config("{num_learners: 3, num_envs_per_env_runner: 8}"),
+        [],
+        "er.yaml:5: config.num_learners: is 3, which cannot share 8 environments equally",
+    ),
+    "a memory without a critic": (
+        config("{agent_network: {critic_lstm: 8}}"),
+        [],
+        "er.yaml:5: config.agent_network.critic_lstm: needs a critic, and agent_loss: pg has none",
+    ),
+    "a setting that does nothing": (
+        config("{agent_lambda: 0.5}"),
+        [],
+        "er.yaml:5: config.agent_lambda: does nothing without a critic",
+    ),
+    "epochs of AMD": (
+        yaml(run="AMD", config="{designer_num_epochs: 3}"),
+        [],
+        "er.yaml:5: config.designer_num_epochs: does nothing without run: MetaGrad",
+    ),
+    "a network that nobody trains": (
+        yaml(run="FixedIncentive", config="{designer_network: {hiddens: [8]}}"),
+        [],
+        "er.yaml:5: config.designer_network: does nothing without a designer that learns",
+    ),
+    "a policy for nobody else": (
+        config("{policies: [a, b]}"),
+        [],
+        "er.yaml:5: config.policies: has none for agent 'agent_0'; say which by policy_mapping: {agent_0: a}",
+    ),
+    "a mapping with a gap": (
+        config('{policy_mapping: {agent_0: a, "agent_[123]": b}}'),
+        [],
+        "er.yaml:5: config.policy_mapping: has no entry for agent 'agent_4'",
+    ),
+    "a mapping function in words": (
+        config("{policy_mapping_fn: my.function}"),
+        [],
+        "er.yaml:5: config.policy_mapping_fn: must be a function, got 'my.function'; plain data is policy_mapping",
+    ),
+    "a setting of one policy that there is not": (
+        config("{policies: {a: {agent_gamma: 0.5}}}"),
+        [],
+        "er.yaml:5: config.policies.a.agent_gamma: ",
+    ),
+    "resources in words": (
+        config("{custom_resources_per_env_runner: {simulator: one}}"),
+        [],
+        "er.yaml:5: config.custom_resources_per_env_runner: must be a mapping from names to numbers >= 0",
+    ),
+    "CPUs in words": (
+        config("{num_cpus_per_learner: many}"),
+        [],
+        "er.yaml:5: config.num_cpus_per_learner: must be a number >= 0 or auto, got 'many'",
+    ),
+    "resets that evaluations make anyway": (
+        config("{evaluation_force_reset_envs_before_iteration: false}"),
+        [],
+        "er.yaml:5: config.evaluation_force_reset_envs_before_iteration: has no meaning for MetaGrad; leave it out",
+    ),
     "a name that is a folder above": (
         yaml().replace("er:", '"..":'),
         [],
@@ -641,26 +716,19 @@ found = {}
 for name, (text, arguments, _) in json.load(sys.stdin).items():
     with open("er.yaml", "w") as file:
         file.write(text)
-    torch, start, errors = "torch" in sys.modules, time.process_time(), io.StringIO()
+    start, errors = time.process_time(), io.StringIO()
     with contextlib.redirect_stderr(errors):
         code = app(["train", "file", "er.yaml", *arguments], standalone_mode=False)
-    first = torch != ("torch" in sys.modules)
-    found[name] = code, "ray" in sys.modules, 0 if first else time.process_time() - start
+    found[name] = code, sorted({"ray", "torch"} & set(sys.modules)), time.process_time() - start
 print(json.dumps(found))
 """
-# Only Tune knows a scheduler's values, and Ray what a trial needs; mappings of policies are read beside it, too.
-_WITH_RAY = {
-    "scheduler refuses a value",
-    "policies without a mapping",
-    "first trial outside the search",
-    "logger that is another class",
-    *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom|policy|policies", name)),
-}
+# Only Tune knows a scheduler's values and what a first trial may be, and loggers' classes are Tune's.
+_WITH_RAY = {"scheduler refuses a value", "first trial outside the search", "logger that is another class"}
 
 
-def test_each_is_refused_before_ray_is_imported_and_within_a_second(tmp_path):
+def test_each_is_refused_before_ray_or_torch_is_imported_and_within_a_second(tmp_path):
     cases = {name: case for name, case in FILES.items() if name not in _WITH_RAY}
-    assert len(cases) >= 60
+    assert len(cases) >= 90
     result = subprocess.run(
         [sys.executable, "-c", _ONE_PROCESS],
         input=json.dumps(cases),
@@ -669,20 +737,35 @@ def test_each_is_refused_before_ray_is_imported_and_within_a_second(tmp_path):
         cwd=tmp_path,
         check=True,
     )
-    for name, (code, ray, seconds) in json.loads(result.stdout.splitlines()[-1]).items():
-        assert (code, ray) == (2, False), name
-        assert seconds < 1, (name, seconds)  # torch's import, once, is left out
+    for name, (code, imported, seconds) in json.loads(result.stdout.splitlines()[-1]).items():
+        assert (code, imported) == (2, []), name
+        assert seconds < 1, (name, seconds)
 
 
-@pytest.mark.parametrize("name", ["misspelt setting", "unknown environment", "seed in words", "metric that is none"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "misspelt setting",
+        "unknown environment",
+        "metric that is none",
+        "mechanism of another environment",
+        "incentives that do not fit",
+        "policy that is not there",
+        "too many runners",
+    ],
+)
 def test_a_mistake_costs_a_second_and_a_half(tmp_path, name):
-    """Of the CPU, the start of Python included; where designer and mechanism are built, torch's import comes to it."""
+    """Of the CPU, the start of Python included; `python tests/cli/time_bad_input.py` measures all of them."""
     (tmp_path / "er.yaml").write_text(FILES[name][0])
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "rllib_metagrad.cli.main", "train", "file", "er.yaml"]
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+    command = [sys.executable, "-m", "rllib_metagrad.cli.main", "train", "file", "er.yaml", *FILES[name][1]]
+    taken = []
+    # Beside others a process takes more of its CPU's time for the same work: the best of three.
+    while len(taken) < 3 and min(taken, default=9) >= 1.5:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(taken) < 1.5
 
 
 # name -> (more of env_config, what the message must hold)

@@ -104,8 +104,9 @@ def test_the_order_of_the_arrows_has_no_circle() -> None:
     assert parts - known - {"__init__", "__pycache__", "py"} == {"cli"}
 
 
-def test_environments_need_neither_torch_nor_ray() -> None:
-    """Not even by what they import of the settings."""
-    code = "import sys, env_wrappers; print(sorted({'torch', 'ray'} & set(sys.modules)))"
+@pytest.mark.parametrize("module", ["env_wrappers", "rllib_metagrad.mechanisms", "rllib_metagrad.modules.fit"])
+def test_what_is_checked_first_needs_neither_torch_nor_ray(module: str) -> None:
+    """Not even by what it imports of others."""
+    code = f"import sys, {module}; print(sorted({{'torch', 'ray'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
