@@ -146,6 +146,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
             self.spec.num_agents,
             self.spec.num_action_types,
             self.designer.mechanism.num_outputs,
+            self.config.episodes_smoothed_by_a_runner(),
         )
 
     def _know(self, spec: EnvSpec, spaces: tuple[Any, Any], one_by_one: bool) -> None:
@@ -386,9 +387,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
                 self.sampler.in_force.output[:] = state["in_force"]
             self._needs_reset = False
         if self.env is not None and "statistics" in state:
-            running = state["statistics"]["running"]
-            if running.shape == self.statistics.get_state()["running"].shape:
-                self.statistics.set_state(state["statistics"])
+            self.statistics.set_state(state["statistics"])
         self.metrics.set_state(without_plain_means(state["metrics"]))
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:

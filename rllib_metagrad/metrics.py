@@ -157,6 +157,11 @@ KL = _learning(
     "agents/<policy>/kl", "KL divergence from the sampling policy to the one before the last step (0 for M = 1)"
 )
 GRAD_NORM = _learning("agents/<policy>/grad_norm", "L2 norm of the last step's gradient, before clipping")
+GLOBAL_NORM = _learning(
+    "<module>/gradients_default_optimizer_global_norm",
+    "`log_gradients`: the same under RLlib's name; for the designer the L2 norm of eq. (4), the cost of incentives "
+    "included",
+)
 DESIGNER_VALUE = _learning(
     "designer/return", "mean over steps of the (discounted) return or value target of R^ID; dual-RL: minus incentives"
 )

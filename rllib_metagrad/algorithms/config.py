@@ -7,6 +7,7 @@ docs/configuration.md lists all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -69,6 +70,7 @@ class IncentiveDesignConfig(CompatConfig):
         self.num_envs_per_env_runner = 64
         self.evaluation_config = AlgorithmConfig.overrides(explore=False)
         self.evaluation_duration = 100
+        self.metrics_num_episodes_for_smoothing: int | None = None
         # Whatever stands in these two is the user's.
         self.policies: Any = {}
         self.policy_mapping_fn: Any = None
@@ -230,11 +232,18 @@ class IncentiveDesignConfig(CompatConfig):
                 return bool(chosen(policy_id, None) if callable(chosen) else policy_id in chosen)
 
         own = policies.own_settings(self)
-        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own)
+        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own, self.log_gradients)
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
         """Steps of a fragment with ``batch_mode: truncate_episodes``; ``auto`` is 100."""
         return 100 if self.rollout_fragment_length == "auto" else int(self.rollout_fragment_length)
+
+    def episodes_smoothed_by_a_runner(self) -> int | None:
+        """How many episodes a runner's metrics are means over; None for those of the iteration."""
+        smoothed = self.metrics_num_episodes_for_smoothing
+        if smoothed is None or self.in_evaluation:
+            return None
+        return max(1, math.ceil(smoothed / max(1, self.num_env_runners)))
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """RLlib asks for one; :meth:`get_multi_rl_module_spec` gives the real ones."""

@@ -40,6 +40,8 @@ from rllib_metagrad.metrics import (
     DESIGNER_COST,
     DESIGNER_LOSS,
     DIRECT_GRADIENT_NORM,
+    GLOBAL_NORM,
+    GRAD_NORM,
     META_GRADIENT_NORM,
     REPLICA_GAP,
     SKIPPED_UPDATES,
@@ -136,6 +138,8 @@ def agents_step(
             return replace(state, last_update=None), [*metrics, Measured(SKIPPED_UPDATES, 1)]
         outcomes.append(outcome)
         metrics += [Measured(metric, values, stack=i) for metric, values in outcome.metrics.items()]
+        if setup.log_gradients:
+            metrics.append(Measured(GLOBAL_NORM, outcome.metrics[GRAD_NORM], stack=i))
     made = replace(made, outcomes=tuple(outcomes))
     return replace(state, agents=tuple(outcome.state for outcome in outcomes), last_update=made), metrics
 
@@ -320,6 +324,7 @@ def descend(
         cost = cost.step(of_cost, adam(setup, designer.cost_lr, designer.grad_clip))
         state = replace(state, eta=replace(eta, value=cost.value), cost_optimizer=cost.optimizer)
     metrics: Metrics = [Measured(META_GRADIENT_NORM, gradient.meta.norm())]
+    metrics += setup.of_gradient(gradient.meta + of_cost)
     if gradient.cost is not None:
         metrics.append(Measured(COST_GRADIENT_NORM, gradient.cost.norm()))
     metrics.append(Measured(DESIGNER_COST, gradient.cost_value))

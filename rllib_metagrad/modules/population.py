@@ -136,6 +136,7 @@ def make_setup(
     reduction: Reduction | None = None,
     device: torch.device | None = None,
     own: Mapping[str, PolicySettings] | None = None,
+    log_gradients: bool = False,
 ) -> Setup[Any, Any, Any]:
     """Policies, designer and its critic: the one place where they are built, for learners, runners and modules.
 
@@ -147,6 +148,7 @@ def make_setup(
         reduction: across learners.
         device: of the policies' constants.
         own: what policies have for themselves, by id.
+        log_gradients: report gradients' norms under RLlib's name.
 
     Raises:
         ValueError: if networks or mechanism do not fit the environment.
@@ -168,6 +170,7 @@ def make_setup(
         settings=settings,
         reduction=OneLearner() if reduction is None else reduction,
         stack_names=tuple(", ".join(stack.policy_ids) for stack in stacks),
+        log_gradients=log_gradients,
     )
 
 

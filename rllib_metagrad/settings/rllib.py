@@ -45,6 +45,14 @@ class RLlibSettings(Settings):
     )
     min_sample_timesteps_per_iteration: int = setting(0, "updates go on for so many environment steps", ge=0)
     min_train_timesteps_per_iteration: int = setting(0, "updates go on for so many steps learned from", ge=0)
+    metrics_num_episodes_for_smoothing: int | None = setting(
+        None,
+        "metrics of training are means over so many episodes, the last ones; null: over those of the iteration",
+        ge=1,
+    )
+    log_gradients: bool = setting(
+        False, "also log `learners/<policy>/gradients_default_optimizer_global_norm`, and the designer's"
+    )
     max_num_env_runner_restarts: int = setting(1000, "of each runner", ge=0)
 
     @field_validator("*", mode="before")

@@ -93,6 +93,11 @@ _TABLE: dict[Role, dict[str, str]] = {
         "_use_msgpack_checkpoints": "",
     },
     "acts otherwise": {
+        "metrics_num_episodes_for_smoothing": "unset, not 100: means over the iteration's episodes. Set: over the last "
+        "so many of training, shared equally by runners, of a batch those of its last environments; evaluations are "
+        "means over their own episodes",
+        "log_gradients": "norms of the last step's gradients, before clipping, of every policy and of what the "
+        "designer's output depends on",
         "batch_mode": "`complete_episodes` is the default here; the first episode, or fragment, of each environment",
         "rollout_fragment_length": "steps of a fragment with `batch_mode: truncate_episodes`; `auto` is 100",
         "restart_failed_sub_environments": "all environments of the runner are made anew, ten times at most",
@@ -121,9 +126,6 @@ _TABLE: dict[Role, dict[str, str]] = {
         "shuffle_batch_per_epoch": "leave it out: each epoch draws its minibatches anew",
         "torch_skip_nan_gradients": "set nan_policy: skip",
         "_torch_grad_scaler_class": "leave it out: learning is in float32",
-        "log_gradients": "leave it out: grad_norm of every policy is always logged, learners/<policy>/grad_norm",
-        "metrics_num_episodes_for_smoothing": "leave it out: metrics are means over an iteration's episodes; smooth "
-        "over iterations where you plot",
         "clip_rewards": "set agent_reward_scale, or clip them in the environment",
         "clip_actions": "leave it out: actions are kept within their bounds, see normalize_actions",
         "action_mask_key": "leave it out: masks are found by themselves, see docs/environments.md",
