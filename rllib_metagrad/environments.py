@@ -15,6 +15,7 @@ from env_wrappers.kinds import as_parallel_env
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.time_limit import TimeLimit
 from env_wrappers.vector import VectorIncentiveEnv
+from rllib_metagrad.observation_filter import FilterOptions
 
 logger = logging.getLogger("ray.rllib")
 
@@ -52,6 +53,11 @@ def build_env(
             _said.add(note)
             logger.warning(note)
     return vector
+
+
+def filter_options(config: Any, env: VectorIncentiveEnv) -> FilterOptions | None:
+    """How a config wants the observations of its environment standardized, or None."""
+    return FilterOptions() if config.observation_filter == "MeanStdFilter" else None
 
 
 def _create(config: Any, env_creator: Callable[[EnvContext], Any], worker_index: int, vector_index: int) -> Any:

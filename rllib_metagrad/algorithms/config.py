@@ -26,7 +26,8 @@ from rllib_metagrad.core.losses import check_loss
 from rllib_metagrad.core.own_objective import find_objective
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
-from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
+from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner
+from rllib_metagrad.environments import build_env, filter_options
 from rllib_metagrad.mechanisms import check_mechanism
 from rllib_metagrad.modules.designer import find_incentive_function, mechanism_name
 from rllib_metagrad.modules.own_networks import check_networks
@@ -261,7 +262,7 @@ class IncentiveDesignConfig(CompatConfig):
         spec: EnvSpec | None = (spaces or {}).get(ENV_SPEC)
         if spec is None:
             built = build_env(self, 1)
-            spec = EnvSpec.of(built)
+            spec = EnvSpec.of(built, filtered=filter_options(self, built) is not None)
             built.close()
         stacks = self.make_stacks(spec)
         setup = self.make_setup(spec, stacks)

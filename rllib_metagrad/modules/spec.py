@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
 
@@ -24,12 +26,12 @@ class EnvSpec:
     state_picture_shape: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, env: VectorIncentiveEnv) -> EnvSpec:
-        """Reads it off an environment."""
+    def of(cls, env: VectorIncentiveEnv, filtered: bool = False) -> EnvSpec:
+        """Reads it off an environment; ``filtered``: policies see standardized observations, also of pictures."""
         return cls(
             env.name,
             tuple(env.possible_agents),
-            tuple(env.groups),
+            tuple(replace(g, observation_dtype=np.dtype(np.float32)) if filtered else g for g in env.groups),
             tuple(env.state_shape),
             env.num_action_types,
             tuple(env.action_type_names),

@@ -50,6 +50,9 @@ class RLlibSettings(Settings):
         "metrics of training are means over so many episodes, the last ones; null: over those of the iteration",
         ge=1,
     )
+    observation_filter: Literal["NoFilter", "MeanStdFilter"] = setting(
+        "NoFilter", "`MeanStdFilter` standardizes what agents' policies see by running means and standard deviations"
+    )
     log_gradients: bool = setting(
         False, "also log `learners/<policy>/gradients_default_optimizer_global_norm`, and the designer's"
     )

@@ -59,7 +59,7 @@ _EXPLORATION = "set agent_epsilon; policies are sampled in training, and greedy_
 _BATCH = "set num_envs_per_env_runner (a batch is one episode or fragment of each environment)"
 _STATES = "leave it out: env runners have no states to merge"
 _COMPILE = "leave it out: stacks of policies run as single matrix products, uncompiled"
-_FILTER = "leave it out: observations are scaled by the bounds of their spaces; normalize others in the environment"
+_FILTER = "leave it out: observations are scaled by the bounds of their spaces; see observation_filter for others"
 _REPLAY = "leave it out: learning is on-policy, there is no replay buffer"
 _SYNCHRONOUS = "leave it out: an iteration waits for each of its parts, nothing is in flight"
 
@@ -96,6 +96,8 @@ _TABLE: dict[Role, dict[str, str]] = {
         "metrics_num_episodes_for_smoothing": "unset, not 100: means over the iteration's episodes. Set: over the last "
         "so many of training, shared equally by runners, of a batch those of its last environments; evaluations are "
         "means over their own episodes",
+        "observation_filter": "`NoFilter` or `MeanStdFilter`: of each agent, as it comes to policies (one-hot places "
+        "included); clipped to 10; runners share it after each update; the designer sees states as they are",
         "log_gradients": "norms of the last step's gradients, before clipping, of every policy and of what the "
         "designer's output depends on",
         "batch_mode": "`complete_episodes` is the default here; the first episode, or fragment, of each environment",
@@ -129,7 +131,6 @@ _TABLE: dict[Role, dict[str, str]] = {
         "clip_rewards": "set agent_reward_scale, or clip them in the environment",
         "clip_actions": "leave it out: actions are kept within their bounds, see normalize_actions",
         "action_mask_key": "leave it out: masks are found by themselves, see docs/environments.md",
-        "observation_filter": _FILTER,
         "observation_fn": "leave it out: change observations in the environment",
         "preprocessor_pref _disable_preprocessor_api": _FILTER,
         "observation_space action_space": "leave it out: spaces are those of the environment",

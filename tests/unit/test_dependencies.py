@@ -26,18 +26,20 @@ ARROWS: dict[str, set[str]] = {
     "modules": {"core", "mechanisms", "settings", "env_wrappers"},
     "late_rewards": {"core", "env_wrappers"},
     "in_force": _ROLLOUTS,
-    "sampling": _ROLLOUTS | {"in_force", "late_rewards"},
+    "observation_filter": {"env_wrappers"},
+    "sampling": _ROLLOUTS | {"in_force", "late_rewards", "observation_filter"},
     "episode_statistics": {"core", "metrics"},
-    "environments": {"env_wrappers", "settings"},
+    "environments": {"env_wrappers", "settings", "observation_filter"},
     "learners": {"core", "modules", "settings", "metrics", "process", "ray_compat"},
     "env_runner": _ROLLOUTS
     | {"environments", "episode_statistics", "sampling", "metrics", "process", "ray_compat"}
+    | {"observation_filter"}
     | {"weighted_mean"},
     "lending": {"env_runner", "env_wrappers"},
     "registration": {"algorithms", "env_wrappers"},  # inside functions, when Ray is there
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
-    | {"registration", "weighted_mean", "lending"},
+    | {"registration", "weighted_mean", "lending", "observation_filter"},
     "evaluation": {"algorithms", "env_runner", "lending", "modules", "core", "env_wrappers"}
     | {"metrics", "statistics", "checkpoint_files"},
     "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
@@ -46,6 +48,7 @@ ARROWS: dict[str, set[str]] = {
 WITHOUT = {
     **{key: {"ray", "torch"} for key in ("settings", "metrics", "env_wrappers", "checkpoint_files", "statistics")},
     **{key: {"ray"} for key in ("core", "mechanisms", "late_rewards", "in_force", "sampling", "episode_statistics")},
+    "observation_filter": {"ray", "torch"},
 }
 
 
