@@ -82,10 +82,10 @@ class IncentiveDesign(CompatAlgorithm):
                 raise ValueError(f"agents_checkpoint: {path} has no policy {policy_id!r}, but {there}")
             states[policy_id] = RLModule.from_checkpoint(folder / policy_id).get_state()
         observed = _observed_of_checkpoint(path)
-        if (observed is None) != (self.config.observation_filter == "NoFilter"):
+        if (observed is None) != (not self.env_runner.spec.filtered):
             raise ValueError(
                 f"agents_checkpoint: agents of {path} have learned with{'out' if observed is None else ''} an "
-                "observation_filter; set observation_filter as it was then"
+                "observation_filter; set it as it was then"
             )
         self._set_observed(observed)
         self.set_weights(states)

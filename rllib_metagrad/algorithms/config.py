@@ -41,7 +41,7 @@ from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.methods import Method
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
-from rllib_metagrad.settings.rllib_keys import WRITTEN, check_name, check_values
+from rllib_metagrad.settings.rllib_keys import PUBLIC, WRITTEN, check_name, check_values
 
 # Names under which RLlib's dicts reach attributes of another name.
 _ALIASES = set(WRITTEN.values())
@@ -101,6 +101,7 @@ class IncentiveDesignConfig(CompatConfig):
         known = {*vars(self), *_ALIASES}
         given = dict(current(key, config_dict[key]) for key in config_dict.keys())  # noqa: SIM118  (Tune may pass an AlgorithmConfig, which is no iterable)
         given = {key: value for key, value in given.items() if key not in _NOTES_OF_TUNE}
+        given = {PUBLIC.get(key, key): checks.imported(key, value) for key, value in given.items()}
         for key in given:
             self._check_known(key, known)
         checks.check_mappings(given)
@@ -161,6 +162,7 @@ class IncentiveDesignConfig(CompatConfig):
         self._check_own_designer(settings)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
+        checks.check_connectors(self)
         checks.check_callbacks(self)
         checks.check_classes(self)
         checks.check_shares(self)

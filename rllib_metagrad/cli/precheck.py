@@ -23,7 +23,7 @@ from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.settings import SettingError, nearest, renamed
 from rllib_metagrad.settings.methods import METHODS, Method
 from rllib_metagrad.settings.rllib import RLlibSettings
-from rllib_metagrad.settings.rllib_keys import check_name, check_values
+from rllib_metagrad.settings.rllib_keys import PUBLIC, check_name, check_values
 
 __all__ = [
     "MISTAKES",
@@ -39,7 +39,7 @@ __all__ = [
 #: What a user's values make code raise.
 MISTAKES = (ValueError, TypeError, KeyError, AttributeError, AssertionError, ImportError, MemoryError, OverflowError)
 # Spellings that AlgorithmConfig.update_from_dict() accepts beside its attributes.
-_ALIASES = {"lambda", "callbacks", "framework", "input", "multiagent", "num_workers", "num_cpus_for_driver"}
+_ALIASES = {"lambda", "callbacks", "framework", "input", "multiagent", "num_workers", "num_cpus_for_driver", *PUBLIC}
 _OLD_STACK = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2")
 # Agents may share policies in other ways than the ones known here.
 _MAPPINGS = ("policies", "policy_mapping_fn", "policy_mapping", "multiagent")
@@ -86,7 +86,7 @@ def precheck(experiment: Experiment, method: Method) -> bool:
     for path, plain, settings in checked:
         if path is None or path[0] in ("env", "env_config", "centralized"):
             env = _environment(plain, settings)
-            if env is None or any(plain.get(key) for key in _MAPPINGS):
+            if env is None or any(plain.get(key) for key in (*_MAPPINGS, *PUBLIC)):
                 return False
             # The first environment is that of all variants of other keys.
             built.append((path, env, [others[1:] for others in checked] if path is None else [(plain, settings)]))

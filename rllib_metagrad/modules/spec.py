@@ -24,6 +24,7 @@ class EnvSpec:
     max_episode_steps: int | None
     mechanism_facts: dict[str, Any] = field(default_factory=dict)
     state_picture_shape: tuple[int, ...] | None = None
+    filtered: bool = False
 
     @classmethod
     def of(cls, env: VectorIncentiveEnv, filtered: bool = False) -> EnvSpec:
@@ -39,6 +40,7 @@ class EnvSpec:
             env.max_episode_steps,
             dict(env.mechanism_facts),
             env.state_picture_shape,
+            filtered,
         )
 
     @property

@@ -47,7 +47,11 @@ WRITTEN = {
     "input_": "input",
 }
 
-_CONNECTOR = "leave it out: no connectors run; shape observations and actions in the environment"
+#: Names in dicts of what RLlib sets by arguments of methods alone, by attribute.
+PUBLIC = {"env_to_module_connector": "_env_to_module_connector", "rl_module_spec": "_rl_module_spec"}
+
+_CONNECTOR = "leave it out: only env_to_module_connector runs; wrap the environment, as a PettingZoo BaseParallelWrapper"
+_DEFAULTS = "leave it out: no default connectors run"
 _MODULE = "set agent_network: agents' and designer's networks are our own"
 _OFFLINE = "leave it out: all data is sampled in environments, none is read or written"
 _OLD_STACK = "leave it out: it belongs to RLlib's old API stack"
@@ -98,6 +102,8 @@ _TABLE: dict[Role, dict[str, str]] = {
         "means over their own episodes",
         "observation_filter": "`NoFilter` or `MeanStdFilter`: of each agent, as it comes to policies (one-hot places "
         "included); clipped to 10; runners share it after each update; the designer sees states as they are",
+        "_env_to_module_connector": "pieces that change observations, see "
+        "[Connectors](extending.md#connectors-on-observations); in YAML the import path of a function",
         "log_gradients": "norms of the last step's gradients, before clipping, of every policy and of what the "
         "designer's output depends on",
         "batch_mode": "`complete_episodes` is the default here; the first episode, or fragment, of each environment",
@@ -141,9 +147,9 @@ _TABLE: dict[Role, dict[str, str]] = {
         "create_env_on_local_worker create_local_env_runner": "leave it out: a local runner always has an environment",
         "num_gpus": "set num_gpus_per_learner",
         "model _model_config _rl_module_spec": _MODULE,
-        "_env_to_module_connector _module_to_env_connector _learner_connector": _CONNECTOR,
-        "add_default_connectors_to_env_to_module_pipeline add_default_connectors_to_module_to_env_pipeline": _CONNECTOR,
-        "add_default_connectors_to_learner_pipeline": _CONNECTOR,
+        "_module_to_env_connector _learner_connector": _CONNECTOR,
+        "add_default_connectors_to_env_to_module_pipeline add_default_connectors_to_module_to_env_pipeline": _DEFAULTS,
+        "add_default_connectors_to_learner_pipeline": _DEFAULTS,
         "episode_lookback_horizon episodes_to_numpy ignore_final_observation": _NO_EPISODES,
         "exploration_config": _EXPLORATION,
         "broadcast_env_runner_states merge_env_runner_states use_env_runner_state_server": _STATES,
@@ -264,9 +270,8 @@ OLD_NAMES = {
     "multiagent": "policies, policy_mapping_fn or policy_mapping, and policies_to_train, without it",
     "rl_module_spec": "agent_network",
     "learner_class": "training(learner_class=...) in Python",
-    "env_to_module_connector": "nothing: no connectors run; shape observations in the environment",
-    "module_to_env_connector": "nothing: no connectors run; shape actions in the environment",
-    "learner_connector": "nothing: no connectors run",
+    "module_to_env_connector": "nothing: shape actions in the environment, by a PettingZoo BaseParallelWrapper",
+    "learner_connector": "nothing: batches go to learners as they are",
     "is_atari": "nothing",
     "_enable_new_api_stack": "nothing: the old API stack is not supported",
 }

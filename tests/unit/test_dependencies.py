@@ -27,9 +27,10 @@ ARROWS: dict[str, set[str]] = {
     "late_rewards": {"core", "env_wrappers"},
     "in_force": _ROLLOUTS,
     "observation_filter": {"env_wrappers"},
+    "connectors": {"env_wrappers", "settings", "observation_filter"},
     "sampling": _ROLLOUTS | {"in_force", "late_rewards", "observation_filter"},
     "episode_statistics": {"core", "metrics"},
-    "environments": {"env_wrappers", "settings", "observation_filter"},
+    "environments": {"env_wrappers", "settings", "observation_filter", "connectors"},
     "learners": {"core", "modules", "settings", "metrics", "process", "ray_compat"},
     "env_runner": _ROLLOUTS
     | {"environments", "episode_statistics", "sampling", "metrics", "process", "ray_compat"}
