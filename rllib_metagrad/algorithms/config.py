@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from rllib_metagrad.algorithms import checks, policies
+from rllib_metagrad.algorithms import checks, policies, rl_module_specs
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
 from rllib_metagrad.core.losses import check_loss
@@ -163,6 +164,7 @@ class IncentiveDesignConfig(CompatConfig):
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
         checks.check_connectors(self)
+        rl_module_specs.check(self)
         checks.check_callbacks(self)
         checks.check_classes(self)
         checks.check_shares(self)
@@ -218,7 +220,10 @@ class IncentiveDesignConfig(CompatConfig):
 
     def make_stacks(self, spec: EnvSpec) -> tuple[Stack, ...]:
         """Policies, stacked where they can be."""
-        return make_stacks(spec, self.policy_of, policies.own_settings(self))
+        own, module_of = policies.own_settings(self), partial(rl_module_specs.spec_of, self)
+        stacks = make_stacks(spec, self.policy_of, own, module_of)
+        rl_module_specs.check_names(self, {name for stack in stacks for name in stack.policy_ids})
+        return stacks
 
     def make_setup(
         self,
@@ -271,12 +276,13 @@ class IncentiveDesignConfig(CompatConfig):
         modules = {
             policy_id: RLModuleSpec(
                 module_class=PolicyModule,
-                observation_space=_space_of(stack),
+                observation_space=stack.observation_space,
                 action_space=stack.action_space,
                 model_config={
                     "network": network_of(setup.settings.agents.network, stack),
                     "critic": policy.has_critic,
                     "picture_shape": stack.picture_shape,
+                    "module": stack.module,
                 },
             )
             for stack, policy in zip(stacks, setup.policies, strict=True)
@@ -297,13 +303,3 @@ class IncentiveDesignConfig(CompatConfig):
         )
         return MultiRLModuleSpec(rl_module_specs=modules)
 
-
-def _space_of(stack: Stack) -> Any:
-    """The processed observation space of a stack's agents."""
-    image = stack.observation_dtype == np.uint8
-    return gym.spaces.Box(
-        0 if image else -np.inf,
-        255 if image else np.inf,
-        stack.observation_shape,
-        stack.observation_dtype.type,
-    )

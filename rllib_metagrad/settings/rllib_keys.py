@@ -52,7 +52,7 @@ PUBLIC = {"env_to_module_connector": "_env_to_module_connector", "rl_module_spec
 
 _CONNECTOR = "leave it out: only env_to_module_connector runs; wrap the environment, as a PettingZoo BaseParallelWrapper"
 _DEFAULTS = "leave it out: no default connectors run"
-_MODULE = "set agent_network: agents' and designer's networks are our own"
+_MODULE = "set agent_network, or rl_module_spec with a model_config of its own"
 _OFFLINE = "leave it out: all data is sampled in environments, none is read or written"
 _OLD_STACK = "leave it out: it belongs to RLlib's old API stack"
 _NEW_STACK = "leave it out: the old API stack is not supported"
@@ -104,6 +104,8 @@ _TABLE: dict[Role, dict[str, str]] = {
         "included); clipped to 10; runners share it after each update; the designer sees states as they are",
         "_env_to_module_connector": "pieces that change observations, see "
         "[Connectors](extending.md#connectors-on-observations); in YAML the import path of a function",
+        "_rl_module_spec": "TorchRLModules of agents, one class for all or by policy, see "
+        "[RLModules](extending.md#your-own-rlmodule); in YAML the import path of a class or spec",
         "log_gradients": "norms of the last step's gradients, before clipping, of every policy and of what the "
         "designer's output depends on",
         "batch_mode": "`complete_episodes` is the default here; the first episode, or fragment, of each environment",
@@ -146,7 +148,7 @@ _TABLE: dict[Role, dict[str, str]] = {
         "in their runner's process",
         "create_env_on_local_worker create_local_env_runner": "leave it out: a local runner always has an environment",
         "num_gpus": "set num_gpus_per_learner",
-        "model _model_config _rl_module_spec": _MODULE,
+        "model _model_config": _MODULE,
         "_module_to_env_connector _learner_connector": _CONNECTOR,
         "add_default_connectors_to_env_to_module_pipeline add_default_connectors_to_module_to_env_pipeline": _DEFAULTS,
         "add_default_connectors_to_learner_pipeline": _DEFAULTS,
@@ -268,7 +270,6 @@ OLD_NAMES = {
     "conv_filters": "agent_network: {filters: [[16, 3, 1]]}",
     "horizon": "env_config: {max_episode_steps: 100}",
     "multiagent": "policies, policy_mapping_fn or policy_mapping, and policies_to_train, without it",
-    "rl_module_spec": "agent_network",
     "learner_class": "training(learner_class=...) in Python",
     "module_to_env_connector": "nothing: shape actions in the environment, by a PettingZoo BaseParallelWrapper",
     "learner_connector": "nothing: batches go to learners as they are",
