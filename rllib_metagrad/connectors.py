@@ -164,7 +164,9 @@ class Connectors:
                     f"{KEY}: {stage.name} writes column {others[0]!r}, but networks take observations alone; put it "
                     "into them, or write a pettingzoo.utils.BaseParallelWrapper of the environment"
                 )
-        seen = {agent: episode.agent_episodes[agent].get_observations(-1) for agent in episode.get_agents_that_stepped()}
+        seen = {
+            agent: episode.agent_episodes[agent].get_observations(-1) for agent in episode.get_agents_that_stepped()
+        }
         added = batch.get(Columns.OBS) or {}
         if not isinstance(added, Mapping):
             raise EnvAPIError(f"{KEY}: column 'obs' must be filled by add_batch_item(), with its single_agent_episode")

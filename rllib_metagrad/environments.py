@@ -69,7 +69,9 @@ def filter_options(config: Any, env: VectorIncentiveEnv) -> FilterOptions | None
     outer = copies[0].env if copies and isinstance(copies[0], TimeLimit) else copies[0] if copies else None
     of_connectors = outer.connectors.options if isinstance(outer, ConnectedEnv) else None
     if by_key is not None and of_connectors is not None:
-        raise SettingError("observation_filter", "is there, and MeanStdFilter in env_to_module_connector; leave one out")
+        raise SettingError(
+            "observation_filter", "is there, and MeanStdFilter in env_to_module_connector; leave one out"
+        )
     return by_key or of_connectors
 
 

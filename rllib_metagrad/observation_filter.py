@@ -37,7 +37,7 @@ class Moments(NamedTuple):
     """Of each agent of a group: how many observations ``[N_g]``, their mean and sum of squared deviations, both
     ``[N_g, *shape]``; all float64."""
 
-    count: np.ndarray
+    number: np.ndarray
     mean: np.ndarray
     squares: np.ndarray
 
@@ -58,16 +58,16 @@ class Moments(NamedTuple):
 
     def with_others(self, other: Moments) -> Moments:
         """Of these and further observations (Chan et al. 1979)."""
-        count = self.count + other.count
-        share = _spread(other.count / np.maximum(count, 1), self.mean.ndim)
+        count = self.number + other.number
+        share = _spread(other.number / np.maximum(count, 1), self.mean.ndim)
         delta = other.mean - self.mean
-        both = _spread(self.count, self.mean.ndim) * share
+        both = _spread(self.number, self.mean.ndim) * share
         return Moments(count, self.mean + delta * share, self.squares + other.squares + delta * delta * both)
 
     def std(self) -> np.ndarray:
         """``[N_g, *shape]``, 1 where there are fewer than two observations."""
-        several = _spread(self.count, self.mean.ndim) > 1
-        variance = self.squares / np.maximum(_spread(self.count, self.mean.ndim) - 1, 1)
+        several = _spread(self.number, self.mean.ndim) > 1
+        variance = self.squares / np.maximum(_spread(self.number, self.mean.ndim) - 1, 1)
         return np.asarray(np.where(several, np.sqrt(variance), 1.0))
 
 

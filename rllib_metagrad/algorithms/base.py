@@ -165,7 +165,9 @@ class IncentiveDesign(CompatAlgorithm):
         """Takes in what the runners' filters of observations have learned."""
         for moments in seen:
             known = self.observed
-            self.observed = moments if known is None else [a.with_others(b) for a, b in zip(known, moments, strict=True)]
+            self.observed = (
+                moments if known is None else [a.with_others(b) for a, b in zip(known, moments, strict=True)]
+            )
 
     def _kill_silent(self, indices: set[int]) -> None:
         """Ends runners that have not answered within ``sample_timeout_s``; Ray starts them anew where it may.
@@ -358,6 +360,9 @@ class IncentiveDesign(CompatAlgorithm):
             self._set_observed(ours.get(OBSERVED))
             if known := ours.get("lasting_state", ours.get("experience")):  # its name in version 0.1
                 self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
+            if self.config.num_env_runners > 0:
+                # RLlib does not wait until remote runners have the weights, and drops them where a request is on its way.
+                self.sync_weights()
 
     def _set_observed(self, saved: Any) -> None:
         """Goes on from the moments of a checkpoint, here and in all runners."""

@@ -181,7 +181,9 @@ _SET_IN_EVALUATION = {
     "num_env_runners": "set evaluation_num_env_runners",
     "batch_mode": "set evaluation_duration_unit",
     "rollout_fragment_length": "set evaluation_duration",
-    **dict.fromkeys(("observation_filter", *PUBLIC, "metrics_num_episodes_for_smoothing", "log_gradients"), "set it outside"),
+    **dict.fromkeys(
+        ("observation_filter", *PUBLIC, "metrics_num_episodes_for_smoothing", "log_gradients"), "set it outside"
+    ),
     **dict.fromkeys(("num_learners", "policies", "policy_mapping_fn", "policies_to_train"), "leave it out"),
 }
 

@@ -302,4 +302,3 @@ class IncentiveDesignConfig(CompatConfig):
             },
         )
         return MultiRLModuleSpec(rl_module_specs=modules)
-

@@ -50,7 +50,9 @@ WRITTEN = {
 #: Names in dicts of what RLlib sets by arguments of methods alone, by attribute.
 PUBLIC = {"env_to_module_connector": "_env_to_module_connector", "rl_module_spec": "_rl_module_spec"}
 
-_CONNECTOR = "leave it out: only env_to_module_connector runs; wrap the environment, as a PettingZoo BaseParallelWrapper"
+_CONNECTOR = (
+    "leave it out: only env_to_module_connector runs; wrap the environment, as a PettingZoo BaseParallelWrapper"
+)
 _DEFAULTS = "leave it out: no default connectors run"
 _MODULE = "set agent_network, or rl_module_spec with a model_config of its own"
 _OFFLINE = "leave it out: all data is sampled in environments, none is read or written"

@@ -54,8 +54,8 @@ class Clock(ParallelEnv):
         acted = list(actions)
         over = {agent: self.t == (3 if agent == "short" else 5) for agent in acted}
         self.agents = [agent for agent in acted if not over[agent]]
-        zeros = {agent: 1.0 for agent in acted}
-        return self._seen(acted), zeros, over, dict.fromkeys(acted, False), {agent: {} for agent in acted}
+        ones = dict.fromkeys(acted, 1.0)
+        return self._seen(acted), ones, over, dict.fromkeys(acted, False), {agent: {} for agent in acted}
 
 
 class Double(SingleAgentObservationPreprocessor):

@@ -63,7 +63,7 @@ def test_parts_of_several_runners_are_the_whole() -> None:
             runner.set([tuple(moments) for moments in known])
     assert known is not None
     for g, place, agent in ((0, 0, 0), (0, 1, 2), (1, 0, 1)):
-        assert known[g].count[place] == len(rows[agent])
+        assert known[g].number[place] == len(rows[agent])
         every = np.array(rows[agent], np.float64)
         np.testing.assert_allclose(known[g].mean[place], every.mean(0), atol=1e-9)
         np.testing.assert_allclose(known[g].std()[place], every.std(0, ddof=1), rtol=1e-9, atol=1e-9)
@@ -79,7 +79,7 @@ def test_nothing_is_learned_where_nobody_acts_and_where_it_is_frozen() -> None:
         observed = batch(rng, 4)
         # Without observations only RLlib's bound acts.
         np.testing.assert_allclose(one(observed, who)[1], np.clip(observed[1], -10, 10), rtol=1e-5)
-        assert not any(moments.count.any() for moments in [*one.moments, *one.pop()])
+        assert not any(moments.number.any() for moments in [*one.moments, *one.pop()])
 
 
 def test_moments_of_other_observations_are_refused() -> None:
