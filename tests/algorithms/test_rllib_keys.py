@@ -132,10 +132,16 @@ def test_defaults_and_what_rllib_and_tune_set_pass(kind: str) -> None:
     ("settings", "message"),
     [
         ({"clip_rewards": 0.1}, "clip_rewards has no meaning for FixedIncentive; set agent_reward_scale"),
-        ({"observation_filter": "ConcurrentMeanStdFilter"}, "observation_filter must be one of NoFilter, MeanStdFilter"),
+        (
+            {"observation_filter": "ConcurrentMeanStdFilter"},
+            "observation_filter must be one of NoFilter, MeanStdFilter",
+        ),
         ({"evaluation_config": {"observation_filter": "MeanStdFilter"}}, "do not read it; set it outside"),
         ({"env_to_module_connector": "os:nothing"}, "env_to_module_connector os:nothing: os has no nothing"),
-        ({"rl_module_spec": "builtins:dict"}, "must have a module_class derived from TorchRLModule, got <class 'dict'>"),
+        (
+            {"rl_module_spec": "builtins:dict"},
+            "must have a module_class derived from TorchRLModule, got <class 'dict'>",
+        ),
         ({"model": {"fcnet_hiddens": [7]}}, "model has no meaning for FixedIncentive; set agent_network"),
         ({"num_gpus": 1}, "num_gpus has no meaning for FixedIncentive; set num_gpus_per_learner"),
         ({"output": "out"}, "output has no meaning"),

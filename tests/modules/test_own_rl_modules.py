@@ -235,3 +235,36 @@ def test_rllibs_view_unwraps_to_the_users_class(space: str) -> None:
     seen = {Columns.OBS: torch.randn(4, OBS)}
     key = Columns.ACTION_DIST_INPUTS
     torch.testing.assert_close(view.forward_inference(seen)[key], own.forward_inference(seen)[key])
+
+
+class Layers(WithoutValues):
+    """An own layer between two dense ones, as `model_config["layer"]` names it."""
+
+    def setup(self) -> None:
+        self.first, self.actor = nn.Linear(OBS, 4), nn.Linear(4, ACTIONS)
+        name = self.model_config["layer"]
+        sizes = {"GRUCell": (4, 4), "LSTMCell": (4, 4), "MultiheadAttention": (4, 2)}
+        self.layer = getattr(nn, name)(*sizes.get(name, ()))
+
+    def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        hidden = self.first(batch[Columns.OBS])
+        if isinstance(self.layer, nn.MultiheadAttention):
+            pairs = torch.stack([hidden, hidden + 1])
+            hidden = self.layer(pairs, pairs, pairs)[0].sum(0)
+        else:
+            made = self.layer(hidden)
+            hidden = made[0] if isinstance(made, tuple) else made
+        return {Columns.ACTION_DIST_INPUTS: self.actor(hidden)}
+
+
+@pytest.mark.parametrize("layer", ["GELU", "ELU", "GRUCell", "MultiheadAttention"])
+def test_layers_that_go(layer: str) -> None:
+    spec = RLModuleSpec(module_class=Layers, model_config={"layer": layer})
+    assert RLModulePolicy(spec, BOX, SPACES["discrete"], critic=False).parameters.size > 0
+
+
+@pytest.mark.parametrize("layer", ["SiLU", "Mish", "LSTMCell"])
+def test_layers_without_forward_mode_are_named_by_torch(layer: str) -> None:
+    spec = RLModuleSpec(module_class=Layers, model_config={"layer": layer})
+    with pytest.raises(SettingError, match=r"^rl_module_spec Layers fails with inputs of shape \(5,\): "):
+        RLModulePolicy(spec, BOX, SPACES["discrete"], critic=False)
