@@ -361,7 +361,7 @@ class IncentiveDesign(CompatAlgorithm):
             if known := ours.get("lasting_state", ours.get("experience")):  # its name in version 0.1
                 self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
             if self.config.num_env_runners > 0:
-                # RLlib does not wait until remote runners have the weights, and drops them where a request is on its way.
+                # RLlib does not wait until remote runners have the weights, and drops them while a request is open.
                 self.sync_weights()
 
     def _set_observed(self, saved: Any) -> None:

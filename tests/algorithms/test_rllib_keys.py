@@ -181,7 +181,7 @@ def connector(*args: Any, **kwargs: Any) -> None:
         (lambda c: c.training(lr=0.1), "lr has no meaning for FixedIncentive; set agent_lr and designer_lr"),
         (lambda c: c.training(learner_class=dict), "learner_class must be a class derived from IncentiveLearner, got"),
         (lambda c: c.env_runners(env_runner_cls=dict), "env_runner_cls must be a class derived from Incen"),
-        (lambda c: c.rl_module(rl_module_spec=RLModuleSpec(module_class=dict)), "rl_module_spec must have a module_class"),
+        (lambda c: c.rl_module(rl_module_spec=RLModuleSpec(module_class=dict)), "rl_module_spec must have a mod"),
         (lambda c: c.rl_module(rl_module_spec=RLModuleSpec()), "derived from TorchRLModule, got None"),
         (lambda c: c.rl_module(rl_module_spec=5), "rl_module_spec must be an RLModuleSpec, a MultiRLModuleSpec or"),
         (lambda c: c.rl_module(model_config={"fcnet_hiddens": [4]}), "model_config has no meaning"),

@@ -1,4 +1,4 @@
-"""RLModules of a user's own as policies: the same numbers as theirs, the meta-gradient through them, and what is unfit."""
+"""RLModules of a user's own as policies: their numbers, the meta-gradient through them, and what is unfit."""
 
 from __future__ import annotations
 
