@@ -194,7 +194,7 @@ def test_what_does_not_go_with_an_rlmodule() -> None:
         ),
         (RLModuleSpec(module_class=Linear, load_state_path="x"), "cannot have load_state_path: set agents_checkpoint"),
         (MultiRLModuleSpec(rl_module_specs={"designer": RLModuleSpec(module_class=Linear)}), "is the designer"),
-        (MultiRLModuleSpec(rl_module_specs={"agent_0": RLModuleSpec()}), "rl_module_spec.agent_0 must have a module_class"),
+        (MultiRLModuleSpec(rl_module_specs={"agent_0": RLModuleSpec()}), "rl_module_spec.agent_0 must have a"),
     ):
         with pytest.raises(SettingError, match=message):
             config().rl_module(rl_module_spec=spec).validate()
