@@ -99,6 +99,7 @@ def test_agents_learn_from_standardized_observations(settings: dict[str, Any], t
 
 
 def test_runners_share_what_they_have_observed(tmp_path: Path) -> None:
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # runners cannot import this file
     algorithm = config("FixedIncentive", **FILTER, num_env_runners=2).build_algo()
     steps = sum(algorithm.train()["env_runners"]["num_agent_steps_sampled"]["all"] for _ in range(2))
     assert sum(moments.number.sum() for moments in algorithm.observed) == steps
