@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -174,9 +175,14 @@ class EpisodeStatistics:
         num_agents: N.
         num_action_types: A.
         num_outputs: U.
+        window: totals are of the last so many episodes, whenever they finished; None: of those since the last
+            :meth:`pop`.
     """
 
-    def __init__(self, num_envs: int, num_agents: int, num_action_types: int, num_outputs: int) -> None:
+    def __init__(
+        self, num_envs: int, num_agents: int, num_action_types: int, num_outputs: int, window: int | None = None
+    ) -> None:
+        self._window = window
         self._widths = {
             "length": 1,
             "designer_return": 1,
@@ -190,6 +196,8 @@ class EpisodeStatistics:
         self._running = np.zeros((num_envs, sum(self._widths.values())))
         self._finished: list[np.ndarray] = []
         self._metrics: list[dict[str, np.ndarray]] = []
+        #: Of a window, episodes that a pop() has counted already: rows, and the environment's own metrics.
+        self._earlier: tuple[np.ndarray, dict[str, np.ndarray]] = (self._running[:0], {})
 
     def restart(self) -> None:
         """Forgets unfinished episodes: environments were reset from outside."""
@@ -259,12 +267,17 @@ class EpisodeStatistics:
         return sum(len(rows) for rows in self._finished)
 
     def pop(self) -> EpisodeTotals | None:
-        """Totals of the episodes finished since the last call, or None if there are none."""
-        if self.num_finished == 0:
-            return None
-        rows = np.concatenate(self._finished)
-        measured = {name: np.concatenate([part[name] for part in self._metrics]) for name in self._names()}
+        """Totals of the episodes finished since the last call, or of the window; None if there are none."""
+        rows = np.concatenate([self._earlier[0], *self._finished])
+        parts = [self._earlier[1], *self._metrics] if self._earlier[1] else self._metrics
+        measured = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
         self._finished, self._metrics = [], []
+        if self._window is not None:
+            rows = rows[-self._window :]
+            measured = {name: values[-self._window :] for name, values in measured.items()}
+            self._earlier = (rows, measured)
+        if not len(rows):
+            return None
         columns, start = {}, 0
         for name, width in self._widths.items():
             part = rows[:, start : start + width]
@@ -273,13 +286,14 @@ class EpisodeStatistics:
         columns["actions_by_type"] = columns["actions_by_type"].reshape(len(rows), -1, self._num_types)
         return EpisodeTotals(**columns, metrics=measured)
 
-    def _names(self) -> Sequence[str]:
-        return tuple(self._metrics[0]) if self._metrics else ()
+    def get_state(self) -> dict[str, Any]:
+        """Unfinished episodes and those of the window, for exact resume."""
+        return {"running": self._running.copy(), "earlier": self._earlier}
 
-    def get_state(self) -> dict[str, np.ndarray]:
-        """Unfinished episodes, for exact resume."""
-        return {"running": self._running.copy()}
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Inverse of :meth:`get_state`."""
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`get_state`; a state of another number of environments is left alone."""
+        if state["running"].shape != self._running.shape:
+            return
         self._running = state["running"].copy()
+        if self._window is not None and "earlier" in state:  # which 0.1 had not
+            self._earlier = state["earlier"]

@@ -249,6 +249,7 @@ def _runner(
             components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
         )
         runner.set_state(state[COMPONENT_LEARNER])
+        runner.set_observed(algorithm.observed)
         runner.set_lasting_state(algorithm.lasting_state())
         yield runner
     runner.stop()

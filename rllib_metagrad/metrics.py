@@ -191,6 +191,10 @@ GRAD_NORM = _learning(
     "L2 norm of the last step's gradient, before clipping",
     was="agents/<policy>/grad_norm",
 )
+DESIGNER_GRAD_NORM = _learning(
+    "designer/gradients_default_optimizer_global_norm",
+    "`log_gradients`: L2 norm of eq. (4), the cost of incentives included; dual-RL: of its own loss's gradient",
+)
 DESIGNER_VALUE = _learning(
     "designer/return", "mean over steps of the (discounted) return or value target of R^ID; dual-RL: minus incentives"
 )

@@ -174,6 +174,16 @@ class CompatConfig(AlgorithmConfig):
         spec = rl_module_spec or self.get_multi_rl_module_spec(env=env, spaces=spaces)
         return CompatLearnerGroup(config=self.copy(), module_spec=spec, placement_group=placement_group)
 
+    @property
+    def env_to_module_connector(self) -> Any:
+        """The user's factory of connectors, or None."""
+        return self._env_to_module_connector
+
+    @property
+    def own_rl_module_spec(self) -> Any:
+        """The user's RLModuleSpec or MultiRLModuleSpec, or None."""
+        return self._rl_module_spec
+
     def check_policies(self) -> None:
         """Called by :meth:`validate`."""
 

@@ -6,13 +6,17 @@ import dataclasses
 import json
 import logging
 import pathlib
+import pickle
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import ray
 import torch
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_METRICS_LOGGER, COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.rl_module import RLModule
+from ray.rllib.utils.checkpoints import try_import_msgpack
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     EVALUATION_RESULTS,
@@ -24,10 +28,12 @@ from rllib_metagrad.algorithms import plain_config
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, policies_of_checkpoint, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
+from rllib_metagrad.env_runner import OBSERVED
 from rllib_metagrad.learners.base import NonFiniteError
 from rllib_metagrad.lending import environments_for
 from rllib_metagrad.metrics import CPU_SECONDS, SAMPLE_SECONDS, STALE_TRAJECTORIES, SYNC_SECONDS, UPDATE_SECONDS
 from rllib_metagrad.modules.rl_modules import DESIGNER
+from rllib_metagrad.observation_filter import Moments
 from rllib_metagrad.old_metrics import with_old_names, without_old_names
 from rllib_metagrad.ray_compat import CompatAlgorithm
 from rllib_metagrad.state_files import read_state
@@ -55,6 +61,8 @@ class IncentiveDesign(CompatAlgorithm):
         """Called by RLlib; validates first, so that a wrong config fails with its own message."""
         self._env_steps_sampled = 0
         self._num_stale = 0
+        #: Moments of all that agents have observed; None without an observation_filter.
+        self.observed: list[Moments] | None = None
         self._seconds = dict.fromkeys((SAMPLE_SECONDS, UPDATE_SECONDS, SYNC_SECONDS), 0.0)
         self._cpu_mark = time.process_time()
         if isinstance(self.config, IncentiveDesignConfig):
@@ -76,6 +84,13 @@ class IncentiveDesign(CompatAlgorithm):
                 there = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name != DESIGNER))
                 raise ValueError(f"agents_checkpoint: {path} has no policy {policy_id!r}, but {there}")
             states[policy_id] = _parameters(folder / policy_id)
+        observed = _observed_of_checkpoint(path)
+        if (observed is None) != (not self.env_runner.spec.filtered):
+            raise ValueError(
+                f"agents_checkpoint: agents of {path} have learned with{'out' if observed is None else ''} an "
+                "observation_filter; set it as it was then"
+            )
+        self._set_observed(observed)
         self.set_weights(states)
 
     def training_step(self) -> None:
@@ -114,17 +129,24 @@ class IncentiveDesign(CompatAlgorithm):
         if self.config.num_env_runners == 0:
             parts = self.env_runner.sample()
             metrics = [self.env_runner.get_metrics()] if report else []
+            observed = [self.env_runner.pop_observed()]
         else:
             asked = set(group.healthy_env_runner_ids())
             results = group.foreach_env_runner(
-                lambda runner: (runner.worker_index, runner.sample(), runner.get_metrics() if report else None),
+                lambda runner: (
+                    runner.worker_index,
+                    runner.sample(),
+                    runner.get_metrics() if report else None,
+                    runner.pop_observed(),
+                ),
                 local_env_runner=False,
                 timeout_seconds=self.config.sample_timeout_s,
             )
             results = sorted(results, key=lambda result: result[0])  # whoever answered first
-            self._kill_silent(asked - {index for index, _, _ in results})
-            parts = [part for _, sampled, _ in results for part in sampled]
-            metrics = [m for _, _, m in results if m is not None]
+            self._kill_silent(asked - {index for index, *_ in results})
+            parts = [part for _, sampled, *_ in results for part in sampled]
+            metrics = [m for _, _, m, _ in results if m is not None]
+            observed = [moments for *_, moments in results]
             fresh = [part for part in parts if part.weights_seq_no == self._weights_seq_no]
             self._num_stale += len(parts) - len(fresh)
             parts = fresh
@@ -136,10 +158,19 @@ class IncentiveDesign(CompatAlgorithm):
             )
         if metrics:
             self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
+        self._observe(moments for moments in observed if moments is not None)
         trajectory = concatenate(parts)
         self._env_steps_sampled += trajectory.env_steps()
         self._seconds[SAMPLE_SECONDS] += time.perf_counter() - start
         return trajectory
+
+    def _observe(self, seen: Iterable[list[Moments]]) -> None:
+        """Takes in what the runners' filters of observations have learned."""
+        for moments in seen:
+            known = self.observed
+            self.observed = (
+                moments if known is None else [a.with_others(b) for a, b in zip(known, moments, strict=True)]
+            )
 
     def _kill_silent(self, indices: set[int]) -> None:
         """Ends runners that have not answered within ``sample_timeout_s``; Ray starts them anew where it may.
@@ -181,6 +212,7 @@ class IncentiveDesign(CompatAlgorithm):
             components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
         )[COMPONENT_LEARNER]
         self._weights_seq_no = state["weights_seq_no"]
+        state[OBSERVED] = self.observed
         if self.config.num_env_runners == 0:
             self.env_runner.set_state(state)
         else:
@@ -226,6 +258,8 @@ class IncentiveDesign(CompatAlgorithm):
         """Environments of evaluation get the lasting state of those of training."""
         if self.eval_env_runner_group is not None and (known := self.lasting_state()):
             self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
+        if self.eval_env_runner_group is not None and (observed := self.observed):
+            self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.set_observed(observed))
 
     # -- modules ----------------------------------------------------------------------------------------
 
@@ -307,6 +341,7 @@ class IncentiveDesign(CompatAlgorithm):
             "env_steps_sampled": self._env_steps_sampled,
             "weights_seq_no": self._weights_seq_no,
             "lasting_state": self.lasting_state(),
+            OBSERVED: None if self.observed is None else [tuple(moments) for moments in self.observed],
             "policy_mapping": self.config.policy_mapping,
         }
         return state
@@ -324,8 +359,32 @@ class IncentiveDesign(CompatAlgorithm):
             self._env_steps_sampled = state["incentive_design"]["env_steps_sampled"]
             self._weights_seq_no = state["incentive_design"]["weights_seq_no"]
             ours = state["incentive_design"]
+            self._set_observed(ours.get(OBSERVED))
             if known := ours.get("lasting_state", ours.get("experience")):  # its name in version 0.1
                 self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
+            if self.config.num_env_runners > 0:
+                # RLlib does not wait until remote runners have the weights, and drops them while a request is open.
+                self.sync_weights()
+
+    def _set_observed(self, saved: Any) -> None:
+        """Goes on from the moments of a checkpoint, here and in all runners."""
+        if saved is not None:
+            self.observed = observed = [Moments(*moments) for moments in saved]
+            self.env_runner_group.foreach_env_runner(lambda runner: runner.set_observed(observed))
+
+
+def _observed_of_checkpoint(path: pathlib.Path) -> Any:
+    """Moments in a checkpoint's state, or None."""
+    files = [path / f"{Algorithm.STATE_FILE_NAME}{suffix}" for suffix in (".json", ".pkl", ".msgpck")]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return None
+    if file.suffix == ".json":
+        state = read_state(file)
+    else:  # an environment keeps from episode to episode what is no data
+        with file.open("rb") as opened:
+            state = pickle.load(opened) if file.suffix == ".pkl" else try_import_msgpack(error=True).load(opened)
+    return state.get("incentive_design", {}).get(OBSERVED)
 
 
 def _parameters(folder: pathlib.Path) -> Any:

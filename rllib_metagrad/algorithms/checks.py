@@ -15,8 +15,8 @@ from ray.rllib.utils import force_list
 
 from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.settings import SettingError
-from rllib_metagrad.settings.import_path import import_class
-from rllib_metagrad.settings.rllib_keys import KEYS
+from rllib_metagrad.settings.import_path import import_class, import_object
+from rllib_metagrad.settings.rllib_keys import KEYS, PUBLIC
 
 if TYPE_CHECKING:
     from rllib_metagrad.algorithms.config import IncentiveDesignConfig
@@ -66,6 +66,28 @@ def check_callbacks(config: IncentiveDesignConfig) -> None:
             )
 
 
+def imported(key: str, value: Any) -> Any:
+    """The value of a key; of one whose values are Python's own, what an import path in YAML names."""
+    if key not in PUBLIC or not isinstance(value, str):
+        return value
+    try:
+        return import_object(value)
+    except ValueError as error:
+        raise SettingError(key, str(error)) from error
+
+
+def check_connectors(config: IncentiveDesignConfig) -> None:
+    """Connectors come from a function, and have observations of agents to work on."""
+    factory = config.env_to_module_connector
+    if factory is not None and not callable(factory):
+        raise SettingError("env_to_module_connector", f"must be a function (env, spaces, device), got {factory!r}")
+    if factory is not None and config.centralized:
+        raise SettingError(
+            "env_to_module_connector",
+            "has no meaning with centralized: true, whose one policy sees the state; leave one of them out",
+        )
+
+
 def check_environment(config: IncentiveDesignConfig) -> None:
     """There is an environment, by name or class, with keys."""
     if config.env is None:
@@ -98,6 +120,9 @@ _SET_IN_EVALUATION = {
     "num_env_runners": "set evaluation_num_env_runners",
     "batch_mode": "set evaluation_duration_unit",
     "rollout_fragment_length": "set evaluation_duration",
+    **dict.fromkeys(
+        ("observation_filter", *PUBLIC, "metrics_num_episodes_for_smoothing", "log_gradients"), "set it outside"
+    ),
     **dict.fromkeys(("num_learners", "policies", "policy_mapping_fn", "policies_to_train"), "leave it out"),
 }
 

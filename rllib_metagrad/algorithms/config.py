@@ -7,7 +7,9 @@ docs/configuration.md lists all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,14 +20,15 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from rllib_metagrad.algorithms import checks, policies
+from rllib_metagrad.algorithms import checks, policies, rl_module_specs
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
 from rllib_metagrad.core.losses import check_loss, find_loss
 from rllib_metagrad.core.own_objective import find_objective
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
-from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
+from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner
+from rllib_metagrad.environments import build_env, filter_options
 from rllib_metagrad.modules.designer import find_incentive_function
 from rllib_metagrad.modules.fit import check_payments
 from rllib_metagrad.modules.own_networks import check_networks
@@ -39,7 +42,7 @@ from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.methods import Method
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
-from rllib_metagrad.settings.rllib_keys import WRITTEN, check_name, check_values
+from rllib_metagrad.settings.rllib_keys import PUBLIC, WRITTEN, check_name, check_values
 from rllib_metagrad.settings.together import check_batches, check_critics
 
 # Names under which RLlib's dicts reach attributes of another name.
@@ -70,6 +73,7 @@ class IncentiveDesignConfig(CompatConfig):
         self.num_envs_per_env_runner = 64
         self.evaluation_config = AlgorithmConfig.overrides(explore=False)
         self.evaluation_duration = 100
+        self.metrics_num_episodes_for_smoothing: int | None = None
         # Whatever stands in these two is the user's.
         self.policies: Any = {}
         self.policy_mapping_fn: Any = None
@@ -99,6 +103,7 @@ class IncentiveDesignConfig(CompatConfig):
         known = {*vars(self), *_ALIASES}
         given = dict(current(key, config_dict[key]) for key in config_dict.keys())  # noqa: SIM118  (Tune may pass an AlgorithmConfig, which is no iterable)
         given = {key: value for key, value in given.items() if key not in _NOTES_OF_TUNE}
+        given = {PUBLIC.get(key, key): checks.imported(key, value) for key, value in given.items()}
         for key in given:
             self._check_known(key, known)
         checks.check_mappings(given)
@@ -158,6 +163,8 @@ class IncentiveDesignConfig(CompatConfig):
         self._check_own_designer(settings)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
+        checks.check_connectors(self)
+        rl_module_specs.check(self)
         checks.check_callbacks(self)
         checks.check_classes(self)
         check_batches(rllib, bool(self.in_evaluation))
@@ -212,8 +219,10 @@ class IncentiveDesignConfig(CompatConfig):
 
     def make_stacks(self, spec: EnvSpec) -> tuple[Stack, ...]:
         """Policies, stacked where they can be."""
-        own = policies.given(self)
-        return make_stacks(spec, own.policy_of, own.own_settings())
+        given, module_of = policies.given(self), partial(rl_module_specs.spec_of, self)
+        stacks = make_stacks(spec, given.policy_of, given.own_settings(), module_of)
+        rl_module_specs.check_names(self, {name for stack in stacks for name in stack.policy_ids})
+        return stacks
 
     def make_setup(
         self,
@@ -230,11 +239,18 @@ class IncentiveDesignConfig(CompatConfig):
                 return bool(chosen(policy_id, None) if callable(chosen) else policy_id in chosen)
 
         own = policies.given(self).own_settings()
-        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own)
+        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own, self.log_gradients)
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
         """Steps of a fragment with ``batch_mode: truncate_episodes``; ``auto`` is 100."""
         return 100 if self.rollout_fragment_length == "auto" else int(self.rollout_fragment_length)
+
+    def episodes_smoothed_by_a_runner(self) -> int | None:
+        """How many episodes a runner's metrics are means over; None for those of the iteration."""
+        smoothed = self.metrics_num_episodes_for_smoothing
+        if smoothed is None or self.in_evaluation:
+            return None
+        return max(1, math.ceil(smoothed / max(1, self.num_env_runners)))
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """RLlib asks for one; :meth:`get_multi_rl_module_spec` gives the real ones."""
@@ -252,19 +268,20 @@ class IncentiveDesignConfig(CompatConfig):
         spec: EnvSpec | None = (spaces or {}).get(ENV_SPEC)
         if spec is None:
             built = build_env(self, 1)
-            spec = EnvSpec.of(built)
+            spec = EnvSpec.of(built, filtered=filter_options(self, built) is not None)
             built.close()
         stacks = self.make_stacks(spec)
         setup = self.make_setup(spec, stacks)
         modules = {
             policy_id: RLModuleSpec(
                 module_class=PolicyModule,
-                observation_space=_space_of(stack),
+                observation_space=stack.observation_space,
                 action_space=stack.action_space,
                 model_config={
                     "network": network_of(setup.settings.agents.network, stack),
                     "critic": policy.has_critic,
                     "picture_shape": stack.picture_shape,
+                    "module": stack.module,
                 },
             )
             for stack, policy in zip(stacks, setup.policies, strict=True)
@@ -284,14 +301,3 @@ class IncentiveDesignConfig(CompatConfig):
             },
         )
         return MultiRLModuleSpec(multi_rl_module_class=CompatMultiModule, rl_module_specs=modules)
-
-
-def _space_of(stack: Stack) -> Any:
-    """The processed observation space of a stack's agents."""
-    image = stack.observation_dtype == np.uint8
-    return gym.spaces.Box(
-        0 if image else -np.inf,
-        255 if image else np.inf,
-        stack.observation_shape,
-        stack.observation_dtype.type,
-    )

@@ -28,7 +28,7 @@ from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.methods import METHODS, Method
 from rllib_metagrad.settings.policies import POLICY_KEYS, Policies
 from rllib_metagrad.settings.rllib import RLlibSettings
-from rllib_metagrad.settings.rllib_keys import check_name, check_values
+from rllib_metagrad.settings.rllib_keys import PUBLIC, check_name, check_values
 from rllib_metagrad.settings.together import check_batches, check_critics
 
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
 #: What a user's values make code raise.
 MISTAKES = (ValueError, TypeError, KeyError, AttributeError, AssertionError, ImportError, MemoryError, OverflowError)
 # Spellings that AlgorithmConfig.update_from_dict() accepts beside its attributes.
-_ALIASES = {"lambda", "callbacks", "framework", "input", "multiagent", "num_workers", "num_cpus_for_driver"}
+_ALIASES = {"lambda", "callbacks", "framework", "input", "multiagent", "num_workers", "num_cpus_for_driver", *PUBLIC}
 _OLD_STACK = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2")
 
 
@@ -97,7 +97,7 @@ def precheck(
     for path, plain, settings in checked:
         if path is None or path[0] in ("env", "env_config", "centralized"):
             env = _environment(plain, settings)
-            if env is None:
+            if env is None or any(plain.get(key) for key in PUBLIC):
                 return False
             # The first environment is that of all variants of other keys.
             built.append((path, env, [others[1:] for others in checked] if path is None else [(plain, settings)]))
@@ -335,14 +335,20 @@ def _check_fit(plain: Mapping[str, Any], settings: MethodSettings[Any, Any], env
         ValueError: on one line.
     """
     from rllib_metagrad.modules.fit import check_fit, check_payments
-    from rllib_metagrad.modules.spec import EnvSpec
 
     policies = _policies(plain)
     for agent in env.possible_agents:
         policies.policy_of(agent)
     with _blaming_the_mechanism():
         check_payments(settings)
-        check_fit(settings, EnvSpec.of(env))
+        check_fit(settings, _spec(plain, env))
+
+
+def _spec(plain: Mapping[str, Any], env: Any) -> Any:
+    """What policies and designer are built for."""
+    from rllib_metagrad.modules.spec import EnvSpec
+
+    return EnvSpec.of(env, filtered=plain.get("observation_filter") == "MeanStdFilter")
 
 
 def _build(plain: Mapping[str, Any], settings: MethodSettings[Any, Any], env: Any) -> None:
@@ -352,9 +358,8 @@ def _build(plain: Mapping[str, Any], settings: MethodSettings[Any, Any], env: An
         SettingError, ValueError: networks, mechanism, losses or designer do not fit it.
     """
     from rllib_metagrad.modules.population import make_setup, make_stacks
-    from rllib_metagrad.modules.spec import EnvSpec
 
-    policies, spec = _policies(plain), EnvSpec.of(env)
+    policies, spec = _policies(plain), _spec(plain, env)
     own = policies.own_settings()
     with _blaming_the_mechanism():
         stacks = make_stacks(spec, policies.policy_of, own)

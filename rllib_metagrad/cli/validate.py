@@ -27,6 +27,7 @@ from rllib_metagrad.cli.schedulers import check_values
 from rllib_metagrad.metrics import OLD_NAMES_END
 from rllib_metagrad.old_metrics import current
 from rllib_metagrad.settings import SettingError, nearest, renamed
+from rllib_metagrad.settings.rllib_keys import PUBLIC
 
 __all__ = ["default_config", "validate"]
 
@@ -202,16 +203,18 @@ def _creator(config: Any) -> Any:
 
 def _check_designed(config: Any, creator: Any, name: str, experiment: Experiment) -> None:
     """An environment in a batch of one, reset; policies, mechanism and designer are built for it."""
-    from rllib_metagrad.environments import build_env
+    from rllib_metagrad.environments import build_env, filter_options
     from rllib_metagrad.modules.spec import EnvSpec
 
     try:
         env = build_env(config, 1, creator)
         try_once(env)
     except Exception as error:  # a user's environment may raise anything
+        if isinstance(error, SettingError) and error.key in PUBLIC:
+            raise SettingError(f"config.{error.key}", error.message) from error
         raise error_of_environment(name, config.env_config, error) from error
     with pointing_at_config(experiment.config, None):
-        spec = EnvSpec.of(env)
+        spec = EnvSpec.of(env, filtered=filter_options(config, env) is not None)
         stacks = config.make_stacks(spec)
         setup = config.make_setup(spec, stacks)
         if setup.settings.designer.objective is not None:

@@ -54,6 +54,17 @@ class RLlibSettings(Settings):
     )
     min_sample_timesteps_per_iteration: int = setting(0, "updates go on for so many environment steps", ge=0)
     min_train_timesteps_per_iteration: int = setting(0, "updates go on for so many steps learned from", ge=0)
+    metrics_num_episodes_for_smoothing: int | None = setting(
+        None,
+        "metrics of training are means over so many episodes, the last ones; null: over those of the iteration",
+        ge=1,
+    )
+    observation_filter: Literal["NoFilter", "MeanStdFilter"] = setting(
+        "NoFilter", "`MeanStdFilter` standardizes what agents' policies see by running means and standard deviations"
+    )
+    log_gradients: bool = setting(
+        False, "also log `learners/designer/gradients_default_optimizer_global_norm`; policies' are always logged"
+    )
     max_num_env_runner_restarts: int = setting(1000, "of each runner", ge=0)
 
     @field_validator("*", mode="before")

@@ -47,8 +47,14 @@ WRITTEN = {
     "input_": "input",
 }
 
-_CONNECTOR = "leave it out: no connectors run; shape observations and actions in the environment"
-_MODULE = "set agent_network: agents' and designer's networks are our own"
+#: Names in dicts of what RLlib sets by arguments of methods alone, by attribute.
+PUBLIC = {"env_to_module_connector": "_env_to_module_connector", "rl_module_spec": "_rl_module_spec"}
+
+_CONNECTOR = (
+    "leave it out: only env_to_module_connector runs; wrap the environment, as a PettingZoo BaseParallelWrapper"
+)
+_DEFAULTS = "leave it out: no default connectors run"
+_MODULE = "set agent_network, or rl_module_spec with a model_config of its own"
 _OFFLINE = "leave it out: all data is sampled in environments, none is read or written"
 _OLD_STACK = "leave it out: it belongs to RLlib's old API stack"
 _NEW_STACK = "leave it out: the old API stack is not supported"
@@ -59,7 +65,7 @@ _EXPLORATION = "set agent_epsilon; policies are sampled in training, and greedy_
 _BATCH = "set num_envs_per_env_runner (a batch is one episode or fragment of each environment)"
 _STATES = "leave it out: env runners have no states to merge"
 _COMPILE = "leave it out: stacks of policies run as single matrix products, uncompiled"
-_FILTER = "leave it out: observations are scaled by the bounds of their spaces; normalize others in the environment"
+_FILTER = "leave it out: observations are scaled by the bounds of their spaces; see observation_filter for others"
 _REPLAY = "leave it out: learning is on-policy, there is no replay buffer"
 _AUTO = "leave it out: with evaluation_duration: auto each runner plays whole episodes until training is done"
 _EACH_RUNNER = "reserved by each runner, also of evaluation"
@@ -107,6 +113,17 @@ _TABLE: dict[Role, dict[str, str]] = {
         "_use_msgpack_checkpoints": "the format of Tune's checkpoints",
     },
     "acts otherwise": {
+        "metrics_num_episodes_for_smoothing": "unset, not 100: means over the iteration's episodes. Set: over the last "
+        "so many of training, shared equally by runners, of a batch those of its last environments; evaluations are "
+        "means over their own episodes",
+        "observation_filter": "`NoFilter` or `MeanStdFilter`: of each agent, as it comes to policies (one-hot places "
+        "included); clipped to 10; runners share it after each update; the designer sees states as they are",
+        "_env_to_module_connector": "pieces that change observations, see "
+        "[Connectors](extending.md#connectors-on-observations); in YAML the import path of a function",
+        "_rl_module_spec": "TorchRLModules of agents, one class for all or by policy, see "
+        "[RLModules](extending.md#your-own-rlmodule); in YAML the import path of a class or spec",
+        "log_gradients": "the norm of the gradient of what the designer's output depends on; those of policies, of "
+        "the last step and before clipping, are always logged",
         "batch_mode": "`complete_episodes` is the default here; the first episode, or fragment, of each environment",
         "rollout_fragment_length": "steps of a fragment with `batch_mode: truncate_episodes`; `auto` is 100",
         "restart_failed_sub_environments": "all environments of the runner are made anew, ten times at most",
@@ -135,13 +152,9 @@ _TABLE: dict[Role, dict[str, str]] = {
         "shuffle_batch_per_epoch": "leave it out: each epoch draws its minibatches anew",
         "torch_skip_nan_gradients": "set nan_policy: skip",
         "_torch_grad_scaler_class": "leave it out: learning is in float32",
-        "log_gradients": "leave it out: grad_norm of every policy is always logged, learners/<policy>/grad_norm",
-        "metrics_num_episodes_for_smoothing": "leave it out: metrics are means over an iteration's episodes; smooth "
-        "over iterations where you plot",
         "clip_rewards": "set agent_reward_scale, or clip them in the environment",
         "clip_actions": "leave it out: actions are kept within their bounds, see normalize_actions",
         "action_mask_key": "leave it out: masks are found by themselves, see docs/environments.md",
-        "observation_filter": _FILTER,
         "observation_fn": "leave it out: change observations in the environment",
         "preprocessor_pref _disable_preprocessor_api": _FILTER,
         "observation_space action_space": "leave it out: spaces are those of the environment",
@@ -155,10 +168,10 @@ _TABLE: dict[Role, dict[str, str]] = {
         "in their runner's process",
         "create_env_on_local_worker create_local_env_runner": "leave it out: a local runner always has an environment",
         "num_gpus": "set num_gpus_per_learner",
-        "model _model_config _rl_module_spec": _MODULE,
-        "_env_to_module_connector _module_to_env_connector _learner_connector": _CONNECTOR,
-        "add_default_connectors_to_env_to_module_pipeline add_default_connectors_to_module_to_env_pipeline": _CONNECTOR,
-        "add_default_connectors_to_learner_pipeline": _CONNECTOR,
+        "model _model_config": _MODULE,
+        "_module_to_env_connector _learner_connector": _CONNECTOR,
+        "add_default_connectors_to_env_to_module_pipeline add_default_connectors_to_module_to_env_pipeline": _DEFAULTS,
+        "add_default_connectors_to_learner_pipeline": _DEFAULTS,
         "episode_lookback_horizon episodes_to_numpy ignore_final_observation": _NO_EPISODES,
         "exploration_config": _EXPLORATION,
         "broadcast_env_runner_states merge_env_runner_states use_env_runner_state_server": _STATES,
@@ -276,11 +289,9 @@ OLD_NAMES = {
     "conv_filters": "agent_network: {filters: [[16, 3, 1]]}",
     "horizon": "env_config: {max_episode_steps: 100}",
     "multiagent": "policies, policy_mapping_fn or policy_mapping, and policies_to_train, without it",
-    "rl_module_spec": "agent_network",
     "learner_class": "training(learner_class=...) in Python",
-    "env_to_module_connector": "nothing: no connectors run; shape observations in the environment",
-    "module_to_env_connector": "nothing: no connectors run; shape actions in the environment",
-    "learner_connector": "nothing: no connectors run",
+    "module_to_env_connector": "nothing: shape actions in the environment, by a PettingZoo BaseParallelWrapper",
+    "learner_connector": "nothing: batches go to learners as they are",
     "is_atari": "nothing",
     "_enable_new_api_stack": "nothing: the old API stack is not supported",
 }

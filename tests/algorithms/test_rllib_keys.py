@@ -42,6 +42,8 @@ SEEN = {
     "policies policy_mapping_fn policies_to_train algorithm_config_overrides_per_module": "test_rllib_policies.py",
     "min_time_s_per_iteration min_sample_timesteps_per_iteration min_train_timesteps_per_iteration": "below",
     "_learner_class callbacks_on_algorithm_init callbacks_on_train_result log_level": "below",
+    "metrics_num_episodes_for_smoothing log_gradients": "test_reporting.py",
+    "observation_filter _env_to_module_connector _rl_module_spec": "test_connectors_and_modules.py",
 }
 #: And what RLlib's own code reads on a way that we go: functions that none of our classes replaces.
 READ_BY_RLLIB = {
@@ -160,7 +162,16 @@ def test_defaults_and_what_rllib_and_tune_set_pass(kind: str) -> None:
     ("settings", "message"),
     [
         ({"clip_rewards": 0.1}, "clip_rewards has no meaning for FixedIncentive; set agent_reward_scale"),
-        ({"observation_filter": "MeanStdFilter"}, "observation_filter has no meaning"),
+        (
+            {"observation_filter": "ConcurrentMeanStdFilter"},
+            "observation_filter must be one of NoFilter, MeanStdFilter",
+        ),
+        ({"evaluation_config": {"observation_filter": "MeanStdFilter"}}, "do not read it; set it outside"),
+        ({"env_to_module_connector": "os:nothing"}, "env_to_module_connector os:nothing: os has no nothing"),
+        (
+            {"rl_module_spec": "builtins:dict"},
+            "must have a module_class derived from TorchRLModule, got <class 'dict'>",
+        ),
         ({"model": {"fcnet_hiddens": [7]}}, "model has no meaning for FixedIncentive; set agent_network"),
         ({"num_gpus": 1}, "num_gpus has no meaning for FixedIncentive; set num_gpus_per_learner"),
         ({"output": "out"}, "output has no meaning"),
@@ -190,15 +201,22 @@ def connector(*args: Any, **kwargs: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.env_runners(env_to_module_connector=connector), "env_to_module_connector has no meaning"),
+        (lambda c: c.env_runners(env_to_module_connector=5), "env_to_module_connector must be a function"),
+        (
+            lambda c: c.env_runners(env_to_module_connector=connector).incentives(centralized=True),
+            "env_to_module_connector has no meaning with centralized: true",
+        ),
         (lambda c: c.env_runners(module_to_env_connector=connector), "module_to_env_connector has no meaning"),
         (lambda c: c.training(learner_connector=connector), "learner_connector has no meaning"),
         (lambda c: c.training(lr=0.1), "lr has no meaning for FixedIncentive; set agent_lr and designer_lr"),
         (lambda c: c.training(learner_class=dict), "learner_class must be a class derived from IncentiveLearner, got"),
         (lambda c: c.env_runners(env_runner_cls=dict), "env_runner_cls must be a class derived from Incen"),
-        (lambda c: c.rl_module(rl_module_spec=RLModuleSpec(module_class=dict)), "rl_module_spec has no meaning"),
+        (lambda c: c.rl_module(rl_module_spec=RLModuleSpec(module_class=dict)), "rl_module_spec must have a mod"),
+        (lambda c: c.rl_module(rl_module_spec=RLModuleSpec()), "derived from TorchRLModule, got None"),
+        (lambda c: c.rl_module(rl_module_spec=5), "rl_module_spec must be an RLModuleSpec, a MultiRLModuleSpec or"),
+        (lambda c: c.rl_module(model_config={"fcnet_hiddens": [4]}), "model_config has no meaning"),
         (lambda c: c.environment(action_space=gym.spaces.Discrete(9)), "action_space has no meaning"),
-        (lambda c: c.reporting(log_gradients=True), "grad_norm of every policy is always logged"),
+        (lambda c: c.reporting(log_gradients=1), "log_gradients must be true or false, got 1"),
         (lambda c: c.evaluation(evaluation_config=c.overrides(seed=-3)), "evaluation_config.seed must be"),
         (lambda c: setattr(c, "agent_lrr", 0.1), "agent_lrr is no config key of FixedIncentive; did you mean"),
         (lambda c: c.callbacks(on_train_result=3), "callbacks_on_train_result must be a function"),

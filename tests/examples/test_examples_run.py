@@ -38,7 +38,9 @@ def test_every_example_is_tested_and_walked_through() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("name", ["own_designer.py", "own_loss.py", "own_mechanism.py", "own_network.py"])
+@pytest.mark.parametrize(
+    "name", ["own_designer.py", "own_loss.py", "own_mechanism.py", "own_network.py", "own_rl_module.py"]
+)
 def test_what_is_ones_own_trains_with_a_remote_runner(name: str, tmp_path: Path) -> None:
     returns = returns_of(run(name, tmp_path))
     assert len(returns) >= 5

@@ -28,18 +28,21 @@ ARROWS: dict[str, set[str]] = {
     "modules": {"core", "mechanisms", "settings", "env_wrappers", "ray_compat"},
     "late_rewards": {"core", "env_wrappers"},
     "in_force": _ROLLOUTS,
-    "sampling": _ROLLOUTS | {"in_force", "late_rewards"},
+    "observation_filter": {"env_wrappers"},
+    "connectors": {"env_wrappers", "settings", "observation_filter"},
+    "sampling": _ROLLOUTS | {"in_force", "late_rewards", "observation_filter"},
     "episode_statistics": {"core", "metrics"},
-    "environments": {"env_wrappers", "settings"},
+    "environments": {"env_wrappers", "settings", "observation_filter", "connectors"},
     "learners": {"core", "modules", "settings", "metrics", "old_metrics", "process", "ray_compat"},
     "env_runner": _ROLLOUTS
     | {"environments", "episode_statistics", "sampling", "metrics", "old_metrics", "process", "ray_compat"}
+    | {"observation_filter"}
     | {"weighted_mean"},
     "lending": {"env_runner", "env_wrappers"},
     "registration": {"algorithms", "env_wrappers"},  # inside functions, when Ray is there
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
-    | {"registration", "weighted_mean", "lending", "old_metrics", "state_files"},
+    | {"registration", "weighted_mean", "lending", "old_metrics", "state_files", "observation_filter"},
     "evaluation": {"algorithms", "env_runner", "episode_statistics", "lending", "modules", "core", "env_wrappers"}
     | {"metrics", "old_metrics", "statistics", "checkpoint_files", "state_files"},
     "analysis": {"metrics", "old_metrics", "statistics", "settings", "env_wrappers"},
@@ -59,6 +62,7 @@ WITHOUT = {
         )
     },
     **{key: {"ray"} for key in ("core", "mechanisms", "late_rewards", "in_force", "sampling", "episode_statistics")},
+    "observation_filter": {"ray", "torch"},
 }
 
 
