@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from env_wrappers.leaves import BoxLeaf, make_leaf, shown
-from env_wrappers.masks import MASK
+from env_wrappers.masks import MASK, resembles_mask
 
 
 class ObservationProcessor:
@@ -107,6 +107,11 @@ class ObservationProcessor:
         found = dict(_values_of(self._space, observation, self._mask))
         mask = None if self._mask is None else found.pop(self._mask)
         return {path: self._leaves[path].check(value) for path, value in found.items()}, mask
+
+    def resembling_masks(self, observation: Any, choices: tuple[int, ...]) -> list[str]:
+        """Names of the parts of a checked observation that look like masks, and are observed as numbers."""
+        found = _values_of(self._space, observation, self._mask)
+        return [_name(path) for path, value in found if path and resembles_mask(path[-1], value, choices)]
 
     def outside(self, observation: Any) -> list[str]:
         """Names of the float parts of a checked observation that are beyond their declared bounds."""
