@@ -3,7 +3,7 @@
     python examples/own_rl_module.py
 
 Any TorchRLModule whose ``_forward_train`` gives ACTION_DIST_INPUTS, and that has values (ValueFunctionAPI) where the
-agents' loss needs a critic. Trains Escape Room ER(3,1) and prints the designer's return.
+agents' loss needs a critic. Solves Escape Room ER(2,1), where 9 is the largest return of the designer, and prints it.
 """
 
 from ray.rllib.core.columns import Columns
@@ -33,10 +33,10 @@ class OneTrunk(TorchRLModule, ValueFunctionAPI):
 
 
 def main(iterations=10):
-    config = MetaGradConfig().environment("escape_room", env_config={"n": 3, "m": 1})
+    config = MetaGradConfig().environment("escape_room", env_config={"n": 2, "m": 1})
     config.rl_module(rl_module_spec=RLModuleSpec(module_class=OneTrunk, model_config={"width": 32}))
-    config.agents(loss="actor_critic", lr=0.03).designer(lr=0.01, cost_coeff=0.04)
-    config.incentives(num_updates_per_iteration=10)
+    config.agents(loss="actor_critic", lr=0.01, entropy_coeff=0.0166).designer(lr=0.01, cost_coeff=0.03)
+    config.incentives(num_updates_per_iteration=50)
     config.env_runners(num_env_runners=1, num_envs_per_env_runner=32)
     algorithm = config.debugging(seed=0).build_algo()
     for _ in range(iterations):

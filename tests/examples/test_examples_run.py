@@ -38,9 +38,7 @@ def test_every_example_is_tested_and_walked_through() -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(
-    "name", ["own_designer.py", "own_loss.py", "own_mechanism.py", "own_network.py", "own_rl_module.py"]
-)
+@pytest.mark.parametrize("name", ["own_designer.py", "own_loss.py", "own_mechanism.py", "own_network.py"])
 def test_what_is_ones_own_trains_with_a_remote_runner(name: str, tmp_path: Path) -> None:
     returns = returns_of(run(name, tmp_path))
     assert len(returns) >= 5
@@ -58,6 +56,14 @@ def test_the_method_without_rllib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout.splitlines()[-1]) > 8
+
+
+@pytest.mark.integration
+def test_own_rl_module(tmp_path: Path) -> None:
+    """ER(2,1) is solved: R^ID of 9 at most."""
+    printed = run("own_rl_module.py", tmp_path)
+    assert returns_of(printed)[-1] > 8
+    assert printed.splitlines()[-1].endswith("in a OneTrunk")
 
 
 @pytest.mark.integration
