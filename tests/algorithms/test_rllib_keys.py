@@ -47,7 +47,8 @@ SEEN = {
 }
 #: And what RLlib's own code reads on a way that we go: functions that none of our classes replaces.
 READ_BY_RLLIB = {
-    Algorithm.evaluate: "custom_evaluation_function evaluation_parallel_to_training "
+    Algorithm.step: "evaluation_parallel_to_training",
+    Algorithm.evaluate: "custom_evaluation_function "
     "evaluation_error_after_n_consecutive_skips callbacks_on_evaluate_start callbacks_on_evaluate_end",
     Algorithm._maybe_wait_for_eval_env_runner_recovery: "evaluation_unhealthy_workers_timeout_s",
     Algorithm._evaluate_with_fixed_duration: "evaluation_sample_timeout_s",
@@ -108,9 +109,9 @@ def test_rllib_reads_what_is_said_to_act_and_none_of_ours_replaces_that(reader: 
         assert re.search(rf"config\.{name}\b", source), name
     name = reader.__name__
     for ours in (*ALGORITHMS.values(), IncentiveEnvRunner):
-        # Ours of evaluate() lends environments and calls RLlib's.
-        if name != "evaluate" and hasattr(ours, name):
-            assert getattr(ours, name).__module__.startswith("ray."), ours
+        if hasattr(ours, name) and not getattr(ours, name).__module__.startswith("ray."):
+            # Those of step() and evaluate() add to what RLlib's return.
+            assert f"super().{name}(" in inspect.getsource(getattr(ours, name)), ours
 
 
 def test_every_key_that_acts_or_is_refused_has_a_reason() -> None:
