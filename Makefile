@@ -17,7 +17,7 @@ help:  ## list the targets
 $(STAMP): setup.cfg pyproject.toml constraints.txt Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test,dev,search]'
 	$(BIN)/python -m pip install --quiet --no-deps ai-economist==1.7.1
 	touch $@
 

@@ -12,6 +12,8 @@ lever just enough nets ``10(n - m) - 2m``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, Self, get_args
 
 import gymnasium as gym
@@ -184,7 +186,7 @@ class EscapeRoom(IncentiveEnv):
 class VectorEscapeRoom(SimultaneousVectorEnv):
     """B games of ER(n, m), identical to :class:`EscapeRoom` step for step.
 
-    The first one in a process imports numba and loads its kernels, together about half a second; once, before
+    The first reset in a process imports numba and loads its kernels, together about half a second; once, before
     they are in numba's cache, they are compiled, which takes about as long again.
 
     Args:
@@ -200,8 +202,6 @@ class VectorEscapeRoom(SimultaneousVectorEnv):
     def __init__(
         self, num_envs: int, config: EscapeRoomConfig | None = None, autoreset: bool = False, **keys: Any
     ) -> None:
-        from env_wrappers import escape_room_kernel
-
         self.config = config = EscapeRoomConfig.of(config, keys)
         super().__init__(
             config.NAME,
@@ -215,7 +215,18 @@ class VectorEscapeRoom(SimultaneousVectorEnv):
             autoreset=autoreset,
         )
         self.m = config.m
-        self._play_kernel, self._observe_kernel = escape_room_kernel.play, escape_room_kernel.observe
+
+    @cached_property
+    def _play_kernel(self) -> Callable[..., bool]:
+        from env_wrappers import escape_room_kernel
+
+        return escape_room_kernel.play
+
+    @cached_property
+    def _observe_kernel(self) -> Callable[..., None]:
+        from env_wrappers import escape_room_kernel
+
+        return escape_room_kernel.observe
 
     def _play(self, targets: np.ndarray, playing: np.ndarray, ended: np.ndarray) -> None:
         if not self._play_kernel(targets, playing, self.m, self._game, self.rewards, self.designer_reward, ended):

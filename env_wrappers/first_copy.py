@@ -1,4 +1,4 @@
-"""What a ParallelEnv is like, read off one copy that is reset, stepped once and thrown away."""
+"""What a ParallelEnv is like, read off one copy that is reset, stepped once, reset again and thrown away."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from env_wrappers.incentive_env import (
 )
 from env_wrappers.kinds import agents_of, check_reset_takes_seed, spaces_of
 from env_wrappers.leaves import BoxLeaf
-from env_wrappers.masks import MASK, InfoMasks, choices_of, first_legal, info_masks, with_masks
+from env_wrappers.masks import MASK, InfoMasks, choices_of, first_legal, info_masks, resembles_mask, with_masks
 from env_wrappers.spaces import ActionProcessor, ObservationProcessor, action_names, action_processor
 from env_wrappers.time_limit import TimeLimit
 from env_wrappers.vector import AgentGroup, EnvAPIError
@@ -77,7 +77,7 @@ def given_spaces(env: ParallelEnv, who: str) -> tuple[dict[str, gym.Space], dict
 
 
 def describe(env: ParallelEnv, name: str) -> Description:
-    """Resets the environment, steps it once, and says what it is like.
+    """Resets the environment, steps it once, resets it again, and says what it is like.
 
     Raises:
         EnvAPIError: if it breaks PettingZoo's API.
@@ -91,13 +91,21 @@ def describe(env: ParallelEnv, name: str) -> Description:
     own = incentive_side(env)
     processors = {agent: _processor(given[0][agent], own, check, agent) for agent in agents}
     actions = {agent: _actions(given[1][agent], check, agent) for agent in agents}
+    for agent, processor in list(processors.items())[:1]:
+        if processor.flattened:
+            message = (
+                f"{' and '.join(processor.flattened)} are flattened: convolutions take pictures [H, W, C] of one size; "
+                "make them so, or set agent_network: {custom: ...}"
+            )
+            logger.warning("%s", check.error(message, agent))
     observations, infos = check.reset(env.reset(seed=0))
     observations, infos = check.mapping("observations", observations), check.mapping("infos", infos)
     _say_what_is_outside(processors, observations, check)
     first_state, state_space = state_of(env), state_space_of(env)
     contexts = {key: np.shape(value) for key, value in own.context().items()} if own else {}
-    declared = bool((getattr(env, "metadata", None) or {}).get(MASK))
-    masks = _masks_in_infos(env, check, declared, observations, infos, processors, actions)
+    masks = _masks_in_infos(env, check, own, observations, infos, processors, actions)
+    if own is None or own.get_lasting_state() is None:
+        _say_if_seeds_are_ignored(env, check, processors, observations)
     spaces = {agent: action.space for agent, action in actions.items()}
     for agent, space in spaces.items():
         if (processors[agent].masked or masks[agent].possible) and not choices_of(space):
@@ -159,20 +167,45 @@ def _say_what_is_outside(
             return
 
 
+def _say_if_seeds_are_ignored(
+    env: ParallelEnv, check: ApiChecker, processors: dict[str, ObservationProcessor], first: dict[str, Any]
+) -> None:
+    """One warning where ``reset(seed)`` does not fix what follows: copies may then play one and the same game."""
+    try:
+        again, _ = check.reset(env.reset(seed=0))
+        same = first.keys() == again.keys() and all(
+            np.array_equal(processors[agent](first[agent])[0], processors[agent](again[agent])[0], equal_nan=True)
+            for agent in first
+        )
+    except Exception:
+        # One that crashes does so again when it is used, where it may be restarted.
+        logger.debug("the second reset of a first copy failed", exc_info=True)
+        return
+    if not same:
+        message = (
+            "reset(seed=0) has shown other observations the second time: what is drawn there does not come from the "
+            "seed, so runs are not fixed by theirs, and copies may draw one and the same; seed it in reset()"
+        )
+        logger.warning("%s", check.error(message))
+
+
 def _masks_in_infos(
     env: ParallelEnv,
     check: ApiChecker,
-    declared: bool,
+    own: IncentiveEnv | None,
     observations: dict[str, Any],
     infos: dict[str, Any],
     processors: dict[str, ObservationProcessor],
     actions: dict[str, ActionProcessor],
 ) -> dict[str, InfoMasks]:
     """Whose infos bring masks: as the metadata say, and as the first ones show, after the reset and after a step."""
+    declared = bool((getattr(env, "metadata", None) or {}).get(MASK))
     at_reset = with_masks(infos) & processors.keys()
     at_step: set[str] = set()
     seen = set(observations)
     given = {}
+    said = own is not None and own.observe_masks
+    said = said or _say_what_resembles_masks(check, observations, infos, processors, actions)
     for agent in check.living(env.agents):
         mask = infos[agent].get(MASK) if agent in at_reset else None
         if agent in observations and processors[agent].masked:
@@ -186,9 +219,40 @@ def _masks_in_infos(
         # One that crashes does so again when it is used, where it may be restarted.
         logger.debug("the first step of a first copy failed", exc_info=True)
     else:
-        seen |= check.mapping("observations", observations).keys()
-        at_step = with_masks(check.mapping("infos", infos)) & processors.keys()
+        observations, infos = check.mapping("observations", observations), check.mapping("infos", infos)
+        seen |= observations.keys()
+        at_step = with_masks(infos) & processors.keys()
+        if not said:
+            _say_what_resembles_masks(check, {}, infos, processors, actions)
     return info_masks(processors, declared, at_reset, at_step, seen)
+
+
+def _say_what_resembles_masks(
+    check: ApiChecker,
+    observations: Mapping[str, Any],
+    infos: Mapping[str, Any],
+    processors: dict[str, ObservationProcessor],
+    actions: dict[str, ActionProcessor],
+) -> bool:
+    """One warning where a mask has another name than ``action_mask``, and nothing has that name.
+
+    Returns:
+        Whether it was given.
+    """
+    for agent in sorted(processors.keys() & infos.keys()):
+        info, choices = infos[agent], choices_of(actions[agent].space)
+        if not isinstance(info, Mapping) or processors[agent].masked or info.get(MASK) is not None:
+            continue
+        seen = processors[agent].resembling_masks(observations[agent], choices) if agent in observations else []
+        found = [f"{name} is observed like any number" for name in seen]
+        found += [
+            f"infos[{name!r}] is not read" for name, flags in info.items() if resembles_mask(name, flags, choices)
+        ]
+        if found:
+            message = f"{found[0]}, and looks like a mask of legal actions; call it {MASK} to have it used"
+            logger.warning("%s", check.error(message, agent))
+            return True
+    return False
 
 
 def _legal_action(space: gym.Space, mask: Any, check: ApiChecker, agent: str) -> np.ndarray:

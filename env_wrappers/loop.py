@@ -26,8 +26,8 @@ class LoopVectorEnv(VectorIncentiveEnv):
     environment is not an :class:`IncentiveEnv`, the designer observes ``env.state()`` (else all observations
     concatenated), wants the sum of the agents' rewards, and pays by discrete action.
 
-    What spaces do not say (masks in infos, the state's shape) is read off a first copy, which is reset, stepped once
-    and closed before the others are made: there are never more than B copies at a time.
+    What spaces do not say (masks in infos, the state's shape) is read off a first copy, which is reset, stepped once,
+    reset again and closed before the others are made: there are never more than B copies at a time.
 
     Args:
         factory: makes one environment; or B of them, one for each copy.

@@ -13,6 +13,8 @@ from env_wrappers.leaves import shown
 
 #: The name under which masks are found, in Dict observations and in infos.
 MASK = "action_mask"
+# What is in other names that people give to masks: action_masks, avail_actions, legal_actions, valid_moves, ...
+_IN_NAMES = ("mask", "avail", "legal", "valid")
 
 
 def flat_mask(mask: Any) -> np.ndarray:
@@ -63,6 +65,22 @@ def first_legal(space: gym.Space, flags: np.ndarray | None) -> np.ndarray:
         return np.zeros(space.shape or (), space.dtype)
     first = [int(part.argmax()) for part in np.split(flags, np.cumsum(choices)[:-1])]
     return np.array(first[0] if isinstance(space, gym.spaces.Discrete) else first)
+
+
+def resembles_mask(name: Any, value: Any, choices: tuple[int, ...]) -> bool:
+    """Whether this is plainly a mask of actions, under another name than :data:`MASK`.
+
+    Args:
+        name: of an entry of a Dict observation or of an info.
+        value: what it holds.
+        choices: of the action that it may be a mask of, see :func:`choices_of`.
+    """
+    if not isinstance(name, str) or name == MASK or not any(part in name.lower() for part in _IN_NAMES):
+        return False
+    try:
+        return bool(choices) and flat_mask(value).size == sum(choices)
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import gymnasium as gym
@@ -44,8 +45,6 @@ class SimultaneousVectorEnv(VectorIncentiveEnv):
         start: np.ndarray,
         autoreset: bool,
     ) -> None:
-        from env_wrappers import simultaneous_kernel
-
         self.name = name
         self.max_episode_steps = self._max_steps = max_steps
         num_actions = len(action_names)
@@ -71,7 +70,12 @@ class SimultaneousVectorEnv(VectorIncentiveEnv):
         # Scratch arrays, so that a step allocates little.
         self._playing = np.zeros(self.num_envs, bool)
         self._ended = np.zeros(self.num_envs, bool)
-        self._keep_books = simultaneous_kernel.keep_books
+
+    @cached_property
+    def _keep_books(self) -> Callable[..., bool]:
+        from env_wrappers import simultaneous_kernel
+
+        return simultaneous_kernel.keep_books
 
     @abstractmethod
     def _play(self, targets: np.ndarray, playing: np.ndarray, ended: np.ndarray) -> None:

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from env_wrappers.leaves import BoxLeaf, make_leaf, shown
-from env_wrappers.masks import MASK
+from env_wrappers.masks import MASK, resembles_mask
 
 
 class ObservationProcessor:
@@ -24,7 +24,8 @@ class ObservationProcessor:
     Args:
         space: the environment's.
         picture_keys: of a Dict's entries that are layers ``[C, H, W]`` of one picture, which comes first, channels
-            last; missing keys are ignored. Without them the only part ``[H, W, C]`` is the picture.
+            last; missing keys are ignored. Without them the only part ``[H, W, C]`` is the picture, or all of them,
+            where they are of one size, channel upon channel.
         observe_masks: entries ``action_mask`` are observed like all others, and no masks.
 
     Attributes:
@@ -32,6 +33,7 @@ class ObservationProcessor:
         masked: whether there is a mask in it.
         picture_shape: ``(H, W, C)`` of the picture at the beginning of a row, or None.
         picture_is_only_one: the picture was found by itself, without picture_keys.
+        flattened: names of parts that look like pictures and are not in that one.
 
     Raises:
         ValueError: if the space is not supported.
@@ -51,10 +53,14 @@ class ObservationProcessor:
         own = [(key,) for key in picture_keys if isinstance(self._leaves.get((key,)), BoxLeaf)]
         pictures = [path for path, leaf in self._leaves.items() if leaf.is_picture]
         alone = len(self._leaves) == 1 and len(pictures) == 1 and not own
-        self.picture_is_only_one = not own and not alone and len(pictures) == 1
+        one_size = len({self._leaves[path].shape[:2] for path in pictures}) == 1
+        self.picture_is_only_one = not own and not alone and one_size
         self._picture = own or (pictures if self.picture_is_only_one else [])
         self._channels_first = bool(own)
         self._others = [path for path in self._leaves if path not in self._picture]
+        self.flattened = (
+            () if own or alone else tuple(_name(path) for path in self._others if len(self._leaves[path].shape) >= 3)
+        )
         self.picture_shape = self._shape_of_picture()
         only = self._leaves[pictures[0]] if alone else None
         self._plain_picture = isinstance(only, BoxLeaf) and only.is_plain_picture
@@ -68,7 +74,9 @@ class ObservationProcessor:
         shapes = [self._leaves[path].shape for path in self._picture]
         if not shapes:
             return None
-        return (*shapes[0][1:], sum(shape[0] for shape in shapes)) if self._channels_first else shapes[0]
+        if self._channels_first:
+            return (*shapes[0][1:], sum(shape[0] for shape in shapes))
+        return (*shapes[0][:2], sum(shape[2] for shape in shapes))
 
     def __call__(self, observation: Any) -> tuple[np.ndarray, Any]:
         """The processed observation, and the mask as it was given, or None.
@@ -84,9 +92,9 @@ class ObservationProcessor:
         if not self._picture:
             row = [part.reshape(-1) for part in parts.values()]
         else:
-            picture = parts[self._picture[0]]
-            if self._channels_first:
-                picture = np.concatenate([parts[path] for path in self._picture]).transpose(1, 2, 0)
+            layers = [parts[path] for path in self._picture]
+            picture = np.concatenate(layers, axis=0 if self._channels_first else -1)
+            picture = picture.transpose(1, 2, 0) if self._channels_first else picture
             row = [picture.reshape(-1), *(parts[path].reshape(-1) for path in self._others)]
         return (row[0] if len(row) == 1 else np.concatenate(row)).reshape(self.shape), mask
 
@@ -99,6 +107,11 @@ class ObservationProcessor:
         found = dict(_values_of(self._space, observation, self._mask))
         mask = None if self._mask is None else found.pop(self._mask)
         return {path: self._leaves[path].check(value) for path, value in found.items()}, mask
+
+    def resembling_masks(self, observation: Any, choices: tuple[int, ...]) -> list[str]:
+        """Names of the parts of a checked observation that look like masks, and are observed as numbers."""
+        found = _values_of(self._space, observation, self._mask)
+        return [_name(path) for path, value in found if path and resembles_mask(path[-1], value, choices)]
 
     def outside(self, observation: Any) -> list[str]:
         """Names of the float parts of a checked observation that are beyond their declared bounds."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         MetaGrad,
         MetaGradConfig,
     )
+    from rllib_metagrad.state_files import read_checkpoint
 
 __version__ = "0.1.0"
 
@@ -38,14 +39,19 @@ __all__ = [
     "FixedIncentiveConfig",
     "MetaGrad",
     "MetaGradConfig",
+    "read_checkpoint",
     "register",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """The algorithms and their configs, imported at their first use."""
+    """The algorithms, their configs and what reads checkpoints, imported at their first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "read_checkpoint":  # without Ray
+        from rllib_metagrad.state_files import read_checkpoint
+
+        return read_checkpoint
     from rllib_metagrad import algorithms
 
     return getattr(algorithms, name)

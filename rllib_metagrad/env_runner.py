@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,13 @@ from env_wrappers.vector import EnvAPIError, VectorIncentiveEnv
 from rllib_metagrad import metrics
 from rllib_metagrad.core.own_objective import judge
 from rllib_metagrad.core.trajectory import Trajectory
-from rllib_metagrad.environments import build_env
-from rllib_metagrad.episode_statistics import EpisodeStatistics, means_of
+from rllib_metagrad.environments import build_env, filter_options
+from rllib_metagrad.episode_statistics import EpisodeStatistics, StepCounts, extremes_of, means_of
+from rllib_metagrad.modules.population import members_of
 from rllib_metagrad.modules.rl_modules import DESIGNER
 from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.observation_filter import Moments, ObservationFilter
+from rllib_metagrad.old_metrics import without_old_names
 from rllib_metagrad.process import prepare_torch
 from rllib_metagrad.ray_compat import CompatEnvRunner
 from rllib_metagrad.sampling import Behavior, Sampler
@@ -35,6 +38,8 @@ logger = logging.getLogger("ray.rllib")
 
 ENV_SPEC = "__env_spec__"
 ONE_BY_ONE = "__one_by_one__"
+#: In states: moments of all observations so far.
+OBSERVED = "observation_filter"
 _MAX_ENV_RESTARTS = 10
 
 
@@ -62,6 +67,8 @@ class IncentiveEnvRunner(CompatEnvRunner):
         self._module_env: VectorIncentiveEnv | None = None
         self.one_by_one = False
         self._module: MultiRLModule | None = None
+        self.filter: ObservationFilter | None = None
+        self._observed: list[Moments] | None = None
         known = kwargs.get("spaces") or {}
         # A runner beside remote ones only tells what the environment is like, and they have told it; one of evaluation
         # in the algorithm's process may borrow.
@@ -72,7 +79,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         self._weights: dict[str, Any] | None = None
         self._weights_seq_no = 0
         self._needs_reset = True
-        self._env_steps = self._agent_steps = 0
+        self._steps = StepCounts()
         self._env_failures = 0
 
     def _seed_generator(self) -> None:
@@ -138,15 +145,20 @@ class IncentiveEnvRunner(CompatEnvRunner):
         """Builds the functions of policies and designer; their parameters come with :meth:`set_state`."""
         assert self.env is not None
         spaces = (self.env.observation_spaces, self.env.action_spaces)
-        self._know(EnvSpec.of(self.env), spaces, self.env.one_by_one)
+        options = filter_options(self.config, self.env)
+        self._know(EnvSpec.of(self.env, filtered=options is not None), spaces, self.env.one_by_one)
         self._module_env = self.env
+        if options is not None:
+            self.filter = ObservationFilter(self.spec.groups, options, frozen=self.config.in_evaluation)
+            self.set_observed(self._observed)
         self._make_sampler()
         self.statistics = EpisodeStatistics(
             self.env.num_envs,
             self.spec.num_agents,
             self.spec.num_action_types,
             self.designer.mechanism.num_outputs,
-            self.designer.mechanism.in_objective,
+            in_objective=self.designer.mechanism.in_objective,
+            window=self.config.episodes_smoothed_by_a_runner(),
         )
 
     def _know(self, spec: EnvSpec, spaces: tuple[Any, Any], one_by_one: bool) -> None:
@@ -168,6 +180,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
             self.generator,
             unsquash=self.config.normalize_actions,
             gamma=self.config.gamma,
+            observation_filter=self.filter,
         )
 
     @property
@@ -296,8 +309,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         return self.designer.mechanism.incentives(trajectory.designer_output, trajectory).numpy()
 
     def _count(self, trajectory: Trajectory) -> Trajectory:
-        self._env_steps += trajectory.env_steps()
-        self._agent_steps += trajectory.agent_steps()
+        self._steps.add(trajectory)
         return trajectory
 
     @property
@@ -316,10 +328,8 @@ class IncentiveEnvRunner(CompatEnvRunner):
     def get_metrics(self) -> Any:
         """Metrics of the episodes finished since the last call; :mod:`rllib_metagrad.metrics` explains each."""
         log = self.metrics
-        steps, agent_steps, self._env_steps, self._agent_steps = self._env_steps, self._agent_steps, 0, 0
-        metrics.STEPS_SAMPLED.log(log, steps)
-        metrics.RUNNERS_STEPS.log(log, steps)
-        metrics.AGENT_STEPS_SAMPLED.log(log, agent_steps)
+        members = members_of(self.stacks)
+        self._steps.log(log, self.spec.possible_agents, members)
         metrics.ENV_FAILURES.log(log, self._env_failures)
         self._env_failures = 0
         metrics.EPISODES.log(log, self.statistics.num_finished)
@@ -327,13 +337,23 @@ class IncentiveEnvRunner(CompatEnvRunner):
         totals = self.statistics.pop()
         if totals is None:
             return log.reduce()
-        returns = totals.agent_returns.sum(-1)
-        metrics.EPISODE_RETURN_MIN.log(log, returns.min())
-        metrics.EPISODE_RETURN_MAX.log(log, returns.max())
+        for metric, value in extremes_of(totals):
+            metric.log(log, value)
         names = (self.spec.possible_agents, self.spec.action_type_names, self.output_names)
-        for metric, value, weight in means_of(totals, *names):
+        for metric, value, weight in means_of(totals, *names, members):
             metric.log_mean(log, value, weight)
         return log.reduce()
+
+    def pop_observed(self) -> list[Moments] | None:
+        """What the filter of observations has learned since the last call; None: there is no filter."""
+        return None if self.filter is None else self.filter.pop()
+
+    def set_observed(self, moments: Sequence[Sequence[np.ndarray]] | None) -> None:
+        """The filter goes on from moments that all runners share."""
+        if moments is not None:
+            self._observed = [Moments(*one) for one in moments]
+            if self.filter is not None:
+                self.filter.set(self._observed)
 
     def set_lasting_state(self, saved: dict[int, list[Any]]) -> None:
         """Environments go on with what those of the runner of the same index kept from episode to episode.
@@ -358,6 +378,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
             "worker_index": self.worker_index,
             "generator": self.generator.get_state().numpy(),
             "metrics": self.metrics.get_state(),
+            OBSERVED: None if self._observed is None else [(*moments,) for moments in self._observed],
         }
         if self.env is not None:
             state["statistics"] = self.statistics.get_state()
@@ -377,6 +398,7 @@ class IncentiveEnvRunner(CompatEnvRunner):
         if weights is not None:
             self._weights = weights
             self._weights_seq_no = int(state.get(WEIGHTS_SEQ_NO, self._weights_seq_no))
+        self.set_observed(state.get(OBSERVED))
         # A restored runner receives the local runner's state: its weights, but not its random numbers.
         if state.get("worker_index") != self.worker_index or "generator" not in state:
             return
@@ -387,10 +409,8 @@ class IncentiveEnvRunner(CompatEnvRunner):
                 self.sampler.in_force.output[:] = state["in_force"]
             self._needs_reset = False
         if self.env is not None and "statistics" in state:
-            running = state["statistics"]["running"]
-            if running.shape == self.statistics.get_state()["running"].shape:
-                self.statistics.set_state(state["statistics"])
-        self.metrics.set_state(without_plain_means(state["metrics"]))
+            self.statistics.set_state(state["statistics"])
+        self.metrics.set_state(without_old_names(without_plain_means(state["metrics"])))
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """For checkpoints."""

@@ -15,6 +15,9 @@ from env_wrappers.kinds import as_parallel_env
 from env_wrappers.loop import LoopVectorEnv
 from env_wrappers.time_limit import TimeLimit
 from env_wrappers.vector import VectorIncentiveEnv
+from rllib_metagrad.connectors import ConnectedEnv, Connectors
+from rllib_metagrad.observation_filter import FilterOptions
+from rllib_metagrad.settings import SettingError
 
 logger = logging.getLogger("ray.rllib")
 
@@ -39,12 +42,17 @@ def build_env(
     Raises:
         ValueError: for an unknown name or wrong env_config.
     """
-    if config.env in env_wrappers.names():
+    connectors = None if config.env_to_module_connector is None else Connectors(config.env_to_module_connector)
+    vector: VectorIncentiveEnv
+    if config.env in env_wrappers.names() and connectors is not None:
+        label = str(config.env_config.get("id", config.env))
+        vector = LoopVectorEnv(partial(_connected, config, connectors), num_envs, label)
+    elif config.env in env_wrappers.names():
         vector = env_wrappers.make_vec(config.env, num_envs, centralized=config.centralized, **dict(config.env_config))
     else:
         if env_creator is None:
             raise ValueError(f"env {config.env!r} is not one of {', '.join(env_wrappers.names())}")
-        makers = [partial(_create, config, env_creator, worker_index, b) for b in range(num_envs)]
+        makers = [partial(_create, config, env_creator, worker_index, b, connectors) for b in range(num_envs)]
         vector = LoopVectorEnv(makers, num_envs, name=str(config.env))
         vector = env_wrappers.CentralizedVectorEnv(vector) if config.centralized else vector
     for note in notes(vector):
@@ -54,7 +62,31 @@ def build_env(
     return vector
 
 
-def _create(config: Any, env_creator: Callable[[EnvContext], Any], worker_index: int, vector_index: int) -> Any:
+def filter_options(config: Any, env: VectorIncentiveEnv) -> FilterOptions | None:
+    """How a config wants the observations of its environment standardized, or None."""
+    by_key = FilterOptions() if config.observation_filter == "MeanStdFilter" else None
+    copies = env.envs if isinstance(env, LoopVectorEnv) else []
+    outer = copies[0].env if copies and isinstance(copies[0], TimeLimit) else copies[0] if copies else None
+    of_connectors = outer.connectors.options if isinstance(outer, ConnectedEnv) else None
+    if by_key is not None and of_connectors is not None:
+        raise SettingError(
+            "observation_filter", "is there, and MeanStdFilter in env_to_module_connector; leave one out"
+        )
+    return by_key or of_connectors
+
+
+def _connected(config: Any, connectors: Connectors) -> ConnectedEnv:
+    """One copy of an environment of ours, which cannot be a part of a compiled batch then."""
+    return ConnectedEnv(env_wrappers.make(config.env, **dict(config.env_config)), connectors)
+
+
+def _create(
+    config: Any,
+    env_creator: Callable[[EnvContext], Any],
+    worker_index: int,
+    vector_index: int,
+    connectors: Connectors | None = None,
+) -> Any:
     """One copy of a registered environment."""
     context = EnvContext(
         copy.deepcopy(dict(config.env_config)),
@@ -64,8 +96,10 @@ def _create(config: Any, env_creator: Callable[[EnvContext], Any], worker_index:
         num_workers=config.num_env_runners,
     )
     limit = context.get("max_episode_steps")
-    made = env_creator(context)
-    return made if limit is None else TimeLimit(as_parallel_env(made, f"env {str(config.env)!r}"), limit)
+    made, who = env_creator(context), f"env {str(config.env)!r}"
+    if connectors is not None:
+        made = ConnectedEnv(as_parallel_env(made, who), connectors)
+    return made if limit is None else TimeLimit(as_parallel_env(made, who), limit)
 
 
 def notes(env: VectorIncentiveEnv) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,19 @@ class EpisodeTotals:
         """``[N]`` steps in which each agent acted, of all episodes."""
         return np.asarray(self.actions_by_type.sum((0, 2)))
 
+    def first(self, count: int) -> EpisodeTotals:
+        """Those of the first so many episodes."""
+        own = {name: getattr(self, name)[:count] for name in self.__dataclass_fields__ if name != "metrics"}
+        return EpisodeTotals(**own, metrics={name: values[:count] for name, values in self.metrics.items()})
+
+    def returns_of(self, members: Mapping[str, Sequence[int]]) -> dict[str, np.ndarray]:
+        """``[E]`` by policy: environment rewards of all agents for whom it acts.
+
+        Args:
+            members: which agents these are, by their index, for each policy.
+        """
+        return {policy: self.agent_returns[:, list(agents)].sum(-1) for policy, agents in members.items()}
+
     @property
     def action_share(self) -> np.ndarray:
         """``[A]`` share of agent steps in which an action of this type was taken, in [0, 1]."""
@@ -65,8 +79,21 @@ class EpisodeTotals:
         return np.asarray(taken / np.maximum(taken.sum(-1, keepdims=True), 1))
 
 
+def extremes_of(totals: EpisodeTotals) -> Iterator[tuple[metrics.Metric, float]]:
+    """What RLlib reports of single episodes: the least and the most."""
+    returns = totals.agent_returns.sum(-1)
+    yield metrics.EPISODE_RETURN_MIN, returns.min()
+    yield metrics.EPISODE_RETURN_MAX, returns.max()
+    yield metrics.EPISODE_LENGTH_MIN, totals.length.min()
+    yield metrics.EPISODE_LENGTH_MAX, totals.length.max()
+
+
 def means_of(
-    totals: EpisodeTotals, agents: Sequence[str], action_types: Sequence[str], outputs: Sequence[str]
+    totals: EpisodeTotals,
+    agents: Sequence[str],
+    action_types: Sequence[str],
+    outputs: Sequence[str],
+    members: Mapping[str, Sequence[int]],
 ) -> Iterator[tuple[metrics.Metric, float, float]]:
     """Every mean over these episodes or their steps, and how many of them there are.
 
@@ -75,6 +102,7 @@ def means_of(
         agents: N names.
         action_types: A names.
         outputs: U names.
+        members: for which agents, by their index, each policy acts.
     """
     episodes = len(totals.length)
     for metric, values in (
@@ -88,6 +116,9 @@ def means_of(
     for i, agent in enumerate(agents):
         yield metrics.AGENT_RETURN.of(agent), totals.agent_returns[:, i].mean(), episodes
         yield metrics.AGENT_INCENTIVES.of(agent), totals.agent_incentives[:, i].mean(), episodes
+        yield metrics.AGENT_EPISODE_STEPS.of(agent), totals.agent_steps[i] / episodes, episodes
+    for policy, returns in totals.returns_of(members).items():
+        yield metrics.MODULE_RETURN.of(policy), returns.mean(), episodes
     share, agent_share, taken = totals.action_share, totals.agent_action_share, totals.agent_steps
     for i, name in enumerate(action_types):
         yield metrics.PAID_BY_TYPE.of(name), totals.paid_by_type[:, i].mean(), episodes
@@ -100,6 +131,39 @@ def means_of(
         yield metrics.EPISODE.of(*name.split("/")), values.mean(), episodes
 
 
+class StepCounts:
+    """Steps since they were last logged: of environments, and of each agent."""
+
+    def __init__(self) -> None:
+        self._env, self._agents = 0, np.zeros(1, np.int64)
+
+    def add(self, trajectory: Trajectory) -> None:
+        """Counts the steps of a trajectory."""
+        self._env += trajectory.env_steps()
+        self._agents = self._agents + trajectory.active.sum((0, 1)).numpy()
+
+    def log(self, logger: metrics.Logger, agents: Sequence[str], members: Mapping[str, Sequence[int]]) -> None:
+        """Notes them with RLlib, and starts anew.
+
+        Args:
+            logger: of the runner.
+            agents: N names.
+            members: for which agents, by their index, each policy acts.
+        """
+        counts = np.broadcast_to(self._agents, len(agents))
+        metrics.STEPS_SAMPLED.log(logger, self._env)
+        metrics.RUNNERS_STEPS.log(logger, self._env)
+        metrics.ALL_AGENTS_STEPS_SAMPLED.log(logger, int(counts.sum()))
+        for agent, count in zip(agents, counts.tolist(), strict=True):
+            metrics.AGENT_STEPS_SAMPLED.of(agent).log(logger, count)
+            metrics.AGENT_STEPS_LIFETIME.of(agent).log(logger, count)
+        for policy, positions in members.items():
+            count = int(counts[list(positions)].sum())
+            metrics.MODULE_STEPS_SAMPLED.of(policy).log(logger, count)
+            metrics.MODULE_STEPS_LIFETIME.of(policy).log(logger, count)
+        self._env, self._agents = 0, np.zeros(1, np.int64)
+
+
 class EpisodeStatistics:
     """Accumulates trajectories into totals of finished episodes.
 
@@ -109,12 +173,21 @@ class EpisodeStatistics:
         num_action_types: A.
         num_outputs: U.
         in_objective: R^ID has in it what is paid, see ``Mechanism``.
+        window: totals are of the last so many episodes, whenever they finished; None: of those since the last
+            :meth:`pop`.
     """
 
     def __init__(
-        self, num_envs: int, num_agents: int, num_action_types: int, num_outputs: int, in_objective: bool = False
+        self,
+        num_envs: int,
+        num_agents: int,
+        num_action_types: int,
+        num_outputs: int,
+        in_objective: bool = False,
+        window: int | None = None,
     ) -> None:
         self._in_objective = in_objective
+        self._window = window
         self._widths = {
             "length": 1,
             "designer_return": 1,
@@ -128,6 +201,8 @@ class EpisodeStatistics:
         self._running = np.zeros((num_envs, sum(self._widths.values())))
         self._finished: list[np.ndarray] = []
         self._metrics: list[dict[str, np.ndarray]] = []
+        #: Of a window, episodes that a pop() has counted already: rows, and the environment's own metrics.
+        self._earlier: tuple[np.ndarray, dict[str, np.ndarray]] = (self._running[:0], {})
 
     def restart(self) -> None:
         """Forgets unfinished episodes: environments were reset from outside."""
@@ -197,12 +272,17 @@ class EpisodeStatistics:
         return sum(len(rows) for rows in self._finished)
 
     def pop(self) -> EpisodeTotals | None:
-        """Totals of the episodes finished since the last call, or None if there are none."""
-        if self.num_finished == 0:
-            return None
-        rows = np.concatenate(self._finished)
-        measured = {name: np.concatenate([part[name] for part in self._metrics]) for name in self._names()}
+        """Totals of the episodes finished since the last call, or of the window; None if there are none."""
+        rows = np.concatenate([self._earlier[0], *self._finished])
+        parts = [self._earlier[1], *self._metrics] if self._earlier[1] else self._metrics
+        measured = {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else ())}
         self._finished, self._metrics = [], []
+        if self._window is not None:
+            rows = rows[-self._window :]
+            measured = {name: values[-self._window :] for name, values in measured.items()}
+            self._earlier = (rows, measured)
+        if not len(rows):
+            return None
         columns, start = {}, 0
         for name, width in self._widths.items():
             part = rows[:, start : start + width]
@@ -212,13 +292,14 @@ class EpisodeStatistics:
         paid = 0 if self._in_objective else columns["agent_incentives"].sum(-1)
         return EpisodeTotals(**columns, net=columns["designer_return"] - paid, metrics=measured)
 
-    def _names(self) -> Sequence[str]:
-        return tuple(self._metrics[0]) if self._metrics else ()
+    def get_state(self) -> dict[str, Any]:
+        """Unfinished episodes and those of the window, for exact resume."""
+        return {"running": self._running.copy(), "earlier": self._earlier}
 
-    def get_state(self) -> dict[str, np.ndarray]:
-        """Unfinished episodes, for exact resume."""
-        return {"running": self._running.copy()}
-
-    def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Inverse of :meth:`get_state`."""
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`get_state`; a state of another number of environments is left alone."""
+        if state["running"].shape != self._running.shape:
+            return
         self._running = state["running"].copy()
+        if self._window is not None and "earlier" in state:  # which 0.1 had not
+            self._earlier = state["earlier"]

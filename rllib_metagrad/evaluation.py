@@ -19,12 +19,17 @@ from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_RL_MODULE
 
 from env_wrappers.pictures import with_payments
 from rllib_metagrad import metrics
+from rllib_metagrad.algorithms import ALGORITHMS, plain_config
 from rllib_metagrad.algorithms.base import IncentiveDesign
 from rllib_metagrad.checkpoint_files import check_whole
 from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.env_runner import IncentiveEnvRunner
+from rllib_metagrad.episode_statistics import extremes_of
 from rllib_metagrad.lending import MAX_COPIES, environments_for
+from rllib_metagrad.modules.population import members_of
 from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.old_metrics import with_old_names
+from rllib_metagrad.state_files import NotPlainError
 from rllib_metagrad.statistics import estimate
 
 logger = logging.getLogger("ray.rllib")
@@ -36,45 +41,80 @@ IN_ONE_PROCESS = {
     "evaluation_interval": None,
     "num_learners": 0,
     "num_gpus_per_learner": 0,
+    # The checkpoint's own parameters take their place; that file may be elsewhere by now.
+    "agents_checkpoint": None,
 }
 #: Frames.
 _LONG = 60
 
 
-def load(checkpoint: str | Path) -> Any:
+def load(checkpoint: str | Path, data_only: bool = False) -> Any:
     """The algorithm of a checkpoint in this process alone, whatever cluster it was trained on: nothing waits for CPUs.
 
     Args:
         checkpoint: a folder that ``Algorithm.save_to_path`` or Tune wrote, all of it.
+        data_only: read no pickle, which could run code. What the config names (an environment, a mechanism) is imported
+            and called all the same.
 
     Returns:
         The restored algorithm, of this package or another one of RLlib's; ``stop()`` it after use.
 
     Raises:
         IncompleteCheckpointError: before anything is read, for a part of a checkpoint or one that has changed.
+        NotPlainError: with ``data_only``, for a checkpoint with a state or a config that is no data.
     """
     folder = Path(checkpoint).absolute()
     check_whole(folder)
-    with (folder / "class_and_ctor_args.pkl").open("rb") as file:
-        (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
-    # Its own agents are in it: those that it began with may be gone.
-    begun = {key: None for key in ("agents_checkpoint",) if key in config}
-    return Algorithm.from_checkpoint(str(folder), config={**config, **IN_ONE_PROCESS, **begun})
+    try:
+        kind, config = _plain_config(folder)
+    except NotPlainError as error:
+        if data_only:
+            raise NotPlainError(f"{folder} is not data alone: {error}") from None
+        with (folder / "class_and_ctor_args.pkl").open("rb") as file:
+            (config, *_), _ = pickle.load(file)["ctor_args_and_kwargs"]
+        return Algorithm.from_checkpoint(str(folder), config={**config, **IN_ONE_PROCESS, **_begun(config)})
+    algorithm = kind(config={**config, **IN_ONE_PROCESS, **_begun(config)})
+    try:
+        algorithm.restore_from_path(folder, data_only=data_only)
+    except BaseException:
+        algorithm.stop()
+        raise
+    return algorithm
+
+
+def _begun(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the agents that training began with: a checkpoint has its own, and those may be gone."""
+    return {key: None for key in ("agents_checkpoint",) if key in config}
+
+
+def _plain_config(folder: Path) -> tuple[type[IncentiveDesign], dict[str, Any]]:
+    """An algorithm of ours and its config's state, from files of data alone.
+
+    Raises:
+        NotPlainError: if that cannot be.
+    """
+    name, values = plain_config.read(folder)
+    if name not in ALGORITHMS:
+        raise NotPlainError(f"its algorithm {name} is none of {', '.join(ALGORITHMS)}")
+    kind = ALGORITHMS[name]
+    return kind, {**kind.get_default_config().get_state(), **values}
 
 
 def evaluate(
     algorithm: IncentiveDesign,
-    episodes: int = 100,
+    episodes: int | None = None,
     seed: int = 0,
     greedy: bool = False,
     render: str | Path | None = None,
     env_config: Mapping[str, Any] | None = None,
+    *,
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """Plays complete episodes with the current policies and designer, without exploration.
 
     Args:
         algorithm: trained, or restored from a checkpoint.
-        episodes: how many, >= 1.
+        episodes: how many, >= 1; None for 100, unless there are `steps`.
         seed: of environments and actions; the algorithm's own random numbers are not touched.
         greedy: act by the modes of all policies instead of sampling from them.
         render: path of a GIF of one further episode, or None. If the environment cannot be drawn, the result's
@@ -82,26 +122,33 @@ def evaluate(
         env_config: of an environment that differs from the one of training in these keys (another backend, other
             rules), in which the same agents see and do as much. Merged into the one of training as RLlib merges
             `evaluation_config: {env_config: ...}`: key by key, in nested mappings, too.
+        steps: instead of `episodes`: the fewest whole episodes that have so many environment steps, >= 1.
 
     Returns:
-        Means and standard errors over episodes of the designer's return (R^ID), incentives paid, their
-        difference, and per-agent returns and incentives; ``episode`` and ``episode_se`` those of the environment's own
-        metrics, by name, where it has some; JSON-able.
+        How many `episodes` and `steps` were played; means and standard errors over episodes of the designer's return
+        (R^ID), incentives paid, their difference, and per-agent returns and incentives; ``episode`` and ``episode_se``
+        those of the environment's own metrics, by name, where it has some; JSON-able.
 
     Raises:
-        ValueError: if ``episodes`` is less than 1, or policies do not fit the environment of ``env_config``.
+        ValueError: if ``episodes`` or ``steps`` is less than 1, or both are given, or policies do not fit the
+            environment of ``env_config``.
     """
-    if episodes < 1:
-        raise ValueError(f"episodes must be at least 1, got {episodes}")
     changes = dict(env_config or {})
-    with _runner(algorithm, episodes, seed, greedy, changes) as runner:
-        runner.sample(num_episodes=episodes, explore=False)
-        assert runner.statistics is not None
+    count = _count(algorithm, episodes, steps)
+    with _runner(algorithm, count, seed, greedy, changes) as runner:
+        if steps is None:
+            runner.sample(num_episodes=count, explore=False)
+        else:
+            runner.sample(num_timesteps=steps, explore=False)
         totals = runner.statistics.pop()
     assert totals is not None
+    if steps is not None:  # a batch may have played more
+        totals = totals.first(int(np.searchsorted(totals.length.cumsum(), steps)) + 1)
+    members = members_of(runner.stacks)
     agents, types = runner.spec.possible_agents, runner.spec.action_type_names
     result: dict[str, Any] = {
-        "episodes": episodes,
+        "episodes": len(totals.length),
+        "steps": int(totals.length.sum()),
         "greedy": greedy,
         "seed": seed,
         **_estimated(metrics.RETURN, totals.designer_return),
@@ -109,7 +156,9 @@ def evaluate(
         **_estimated(metrics.NET, totals.net),
         **_estimated(metrics.EPISODE_RETURN, totals.agent_returns.sum(-1)),
         str(metrics.EPISODE_LENGTH): float(totals.length.mean()),
+        **{str(metric): float(value) for metric, value in extremes_of(totals)},
         _name(metrics.AGENT_RETURN): _named(agents, totals.agent_returns.mean(0)),
+        _name(metrics.MODULE_RETURN): {p: float(r.mean()) for p, r in totals.returns_of(members).items()},
         _name(metrics.AGENT_INCENTIVES): _named(agents, totals.agent_incentives.mean(0)),
         _name(metrics.PAID_BY_TYPE): _named(types, totals.paid_by_type.mean(0)),
         _name(metrics.AGENT_ACTION_SHARE): {
@@ -120,7 +169,30 @@ def evaluate(
     }
     if render is not None:
         result.update(_render(algorithm, seed, greedy, Path(render), changes))
-    return result
+    return _with_old_names(result)
+
+
+def _count(algorithm: IncentiveDesign, episodes: int | None, steps: int | None) -> int:
+    """How many episodes are to be played; for ``steps`` about how many, as some may end early.
+
+    Raises:
+        ValueError: both are given, or less than 1.
+    """
+    if episodes is not None and steps is not None:
+        raise ValueError("episodes and steps: give one")
+    for name, given in (("episodes", episodes), ("steps", steps)):
+        if given is not None and given < 1:
+            raise ValueError(f"{name} must be at least 1, got {given}")
+    if steps is None:
+        return 100 if episodes is None else episodes
+    return math.ceil(steps / (algorithm.env_runner.spec.max_episode_steps or steps))
+
+
+def _with_old_names(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What had another name in version 0.1 is there under that one, too."""
+    level = metrics.TRAINING.rstrip("/")
+    both: dict[str, Any] = with_old_names({level: result})[level]
+    return both
 
 
 def _of_the_environment(measured: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
@@ -183,6 +255,7 @@ def _runner(
             components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
         )
         runner.set_state(state[COMPONENT_LEARNER])
+        runner.set_observed(algorithm.observed)
         runner.set_lasting_state(algorithm.lasting_state())
         yield runner
     runner.stop()

@@ -1,8 +1,9 @@
 """Every metric that this package names, once: its name, what it means, and how several values of it become one.
 
 Names are those of RLlib's result dict with ``/`` between levels. ``<agent>``, ``<policy>`` and the like stand for names
-that are known only at run time. Runners and learners log by these constants, the command line, figures and benchmarks
-read by them, and the tables of docs/metrics.md are made of them. Imports nothing of Ray or torch.
+that are known only at run time. Where RLlib has a name for the same thing, it is RLlib's. Runners and learners log by
+these constants, the command line, figures and benchmarks read by them, and the tables of docs/metrics.md are made of
+them. Imports nothing of Ray or torch.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ Reduce = Literal["mean", "min", "max", "sum", "lifetime_sum"]
 TRAINING = "env_runners/"
 EVALUATION = "evaluation/env_runners/"
 LEARNERS = "learners/"
+#: The version that reports no old names any more.
+OLD_NAMES_END = "0.3"
 
 
 class Logger(Protocol):
@@ -33,23 +36,26 @@ class Metric(str):
         reduce: how the values of several updates, runners or learners become one.
         under: where it stands in RLlib's result dict: "", or a prefix that ends with ``/``.
         key: the name as RLlib's ``MetricsLogger`` takes it, a part per level.
+        was: its name in version 0.1, where it had another one, with the same ``<...>`` in the same order; results hold
+            the values under both until :data:`OLD_NAMES_END`.
     """
 
     meaning: str
     reduce: Reduce
     under: str
     key: tuple[str, ...]
+    was: str
 
     def __new__(
-        cls, name: str, meaning: str, reduce: Reduce = "mean", under: str = "", key: Sequence[str] = ()
+        cls, name: str, meaning: str, reduce: Reduce = "mean", under: str = "", key: Sequence[str] = (), was: str = ""
     ) -> Metric:
         self = super().__new__(cls, name)
-        self.meaning, self.reduce, self.under = meaning, reduce, under
+        self.meaning, self.reduce, self.under, self.was = meaning, reduce, under, was
         self.key = tuple(key) or tuple(name.split("/"))
         return self
 
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return str(self), self.meaning, self.reduce, self.under, self.key
+        return str(self), self.meaning, self.reduce, self.under, self.key, self.was
 
     @property
     def path(self) -> str:
@@ -100,7 +106,15 @@ EPISODE_RETURN = _sampling(
 EPISODE_RETURN_MIN = _sampling("episode_return_min", "the least of an episode", "min")
 EPISODE_RETURN_MAX = _sampling("episode_return_max", "the largest of an episode", "max")
 EPISODE_LENGTH = _sampling("episode_len_mean", "environment steps")
-AGENT_RETURN = _sampling("agent_returns_mean/<agent>", "the agent's environment rewards")
+EPISODE_LENGTH_MIN = _sampling("episode_len_min", "the fewest of an episode", "min")
+EPISODE_LENGTH_MAX = _sampling("episode_len_max", "the most of an episode", "max")
+AGENT_RETURN = _sampling(
+    "agent_episode_returns_mean/<agent>", "the agent's environment rewards", was="agent_returns_mean/<agent>"
+)
+MODULE_RETURN = _sampling(
+    "module_episode_returns_mean/<policy>", "environment rewards of all agents for whom the policy acts"
+)
+AGENT_EPISODE_STEPS = _sampling("agent_steps/<agent>", "steps of an episode in which the agent acted")
 AGENT_INCENTIVES = _sampling("agent_incentives_mean/<agent>", "incentives it received")
 OFFERED = _sampling(
     "incentive_offered/<output>", "the designer's output, mean over steps: what an action of this type would earn"
@@ -113,7 +127,15 @@ AGENT_ACTION_SHARE = _sampling(
 EPISODE = _sampling("episode/<name>", "what the environment itself measures of its episodes, see below")
 STEPS_SAMPLED = _sampling("num_env_steps_sampled", "environment steps of real episodes (padding does not count)", "sum")
 RUNNERS_STEPS = _sampling("num_env_steps_sampled_lifetime", "the same since the start", "lifetime_sum")
-AGENT_STEPS_SAMPLED = _sampling("num_agent_steps_sampled/all", "agent steps", "sum")
+AGENT_STEPS_SAMPLED = _sampling("num_agent_steps_sampled/<agent>", "steps in which the agent acted", "sum")
+AGENT_STEPS_LIFETIME = _sampling("num_agent_steps_sampled_lifetime/<agent>", "the same since the start", "lifetime_sum")
+ALL_AGENTS_STEPS_SAMPLED = _sampling(
+    "num_agent_steps_sampled/__all_agents__", "the same of all agents", "sum", was="num_agent_steps_sampled/all"
+)
+MODULE_STEPS_SAMPLED = _sampling("num_module_steps_sampled/<policy>", "the same of all agents of a policy", "sum")
+MODULE_STEPS_LIFETIME = _sampling(
+    "num_module_steps_sampled_lifetime/<policy>", "the same since the start", "lifetime_sum"
+)
 EPISODES = _sampling("num_episodes", "finished episodes", "sum")
 EPISODES_LIFETIME = _sampling("num_episodes_lifetime", "the same since the start", "lifetime_sum")
 ENV_FAILURES = _sampling(
@@ -159,14 +181,30 @@ LABOR = _sampling("episode/labor/<rank>", "of the episode")
 
 # -- learning: learners/ -------------------------------------------------------------------------------------
 POLICY_LOSS = _learning(
-    "agents/<policy>/policy_loss", "the policy's loss before the last of its M steps, mean over its agents' steps"
+    "<policy>/policy_loss",
+    "the policy's loss before the last of its M steps, mean over its agents' steps",
+    was="agents/<policy>/policy_loss",
 )
-VF_LOSS = _learning("agents/<policy>/vf_loss", "half the mean squared error of the critic (not for `agent_loss: pg`)")
-ENTROPY = _learning("agents/<policy>/entropy", "of the policy, in nats, exploration left out")
+VF_LOSS = _learning(
+    "<policy>/vf_loss",
+    "half the mean squared error of the critic (not for `agent_loss: pg`)",
+    was="agents/<policy>/vf_loss",
+)
+ENTROPY = _learning("<policy>/entropy", "of the policy, in nats, exploration left out", was="agents/<policy>/entropy")
 KL = _learning(
-    "agents/<policy>/kl", "KL divergence from the sampling policy to the one before the last step (0 for M = 1)"
+    "<policy>/mean_kl_loss",
+    "KL divergence from the sampling policy to the one before the last step (0 for M = 1)",
+    was="agents/<policy>/kl",
 )
-GRAD_NORM = _learning("agents/<policy>/grad_norm", "L2 norm of the last step's gradient, before clipping")
+GRAD_NORM = _learning(
+    "<policy>/gradients_default_optimizer_global_norm",
+    "L2 norm of the last step's gradient, before clipping",
+    was="agents/<policy>/grad_norm",
+)
+DESIGNER_GRAD_NORM = _learning(
+    "designer/gradients_default_optimizer_global_norm",
+    "`log_gradients`: L2 norm of eq. (4), the cost of incentives included; dual-RL: of its own loss's gradient",
+)
 DESIGNER_VALUE = _learning(
     "designer/return", "mean over steps of the (discounted) return or value target of R^ID; dual-RL: minus incentives"
 )
@@ -223,7 +261,9 @@ CLONING_KL = _learning(
     "`agent_model: cloned`: KL divergence from the agents to their fitted surrogates, estimated on the actions seen",
 )
 DESIGNER_CRITIC_LOSS = _learning(
-    "designer/critic_loss", "half the mean squared error of the designer's critic (`designer_baseline: critic`)"
+    "designer/vf_loss",
+    "half the mean squared error of the designer's critic (`designer_baseline: critic`)",
+    was="designer/critic_loss",
 )
 DESIGNER_ENTROPY = _learning("designer/entropy", "dual-RL: of the designer's own policy")
 STEPS_TRAINED = _learning("__all_modules__/num_env_steps_trained", "environment steps that agents learned from", "sum")
@@ -256,9 +296,11 @@ STALE_TRAJECTORIES = Metric(
     "`env_runners/`)",
     "lifetime_sum",
 )
-SAMPLE_SECONDS = Metric("timers/sample", "wall-clock seconds of the iteration in sampling", "sum")
-UPDATE_SECONDS = Metric("timers/update", "the same in the learners' update", "sum")
-SYNC_SECONDS = Metric("timers/sync_weights", "the same in handing out weights", "sum")
+SAMPLE_SECONDS = Metric(
+    "timers/env_runner_sampling_timer", "wall-clock seconds of the iteration in sampling", "sum", was="timers/sample"
+)
+UPDATE_SECONDS = Metric("timers/learner_update_timer", "the same in the learners' update", "sum", was="timers/update")
+SYNC_SECONDS = Metric("timers/synch_weights", "the same in handing out weights", "sum", was="timers/sync_weights")
 
 # -- what RLlib and Tune add ---------------------------------------------------------------------------------
 TIME = Metric("time_total_s", "wall-clock seconds of all iterations", "lifetime_sum")
@@ -283,7 +325,7 @@ SECTIONS: dict[str, tuple[Metric, ...]] = {
     "whole": ALL[ALL.index(ITERATION) : ALL.index(TIME)],
     "rllib": ALL[ALL.index(TIME) :],
 }
-"""The tables of docs/metrics.md, by the name in their markers."""
+"""The tables of docs/metrics.md, by the name in their markers; there is one more, of old names: ``renamed``."""
 
 _REDUCED = {"mean": "mean", "min": "min", "max": "max", "sum": "sum", "lifetime_sum": "sum, never reset"}
 
@@ -292,23 +334,27 @@ def find(path: str) -> Metric | None:
     """The metric that a key of results is of, or None; of two that fit the one that says more.
 
     Args:
-        path: the full name, such as ``learners/agents/agent_0/kl``, of training or evaluation.
+        path: the full name, such as ``learners/agent_0/entropy``, of training or evaluation; an old name will not do.
     """
     parts = path.removeprefix("evaluation/" if path.startswith(EVALUATION) else "").split("/")
-    fitting = [metric for metric in ALL if _fits(metric.path.split("/"), parts)]
+    fitting = [metric for metric in ALL if fits(metric.path.split("/"), parts)]
     return min(fitting, key=lambda metric: metric.count("<"), default=None)
 
 
-def _fits(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+def fits(pattern: Sequence[str], parts: Sequence[str]) -> bool:
+    """Whether the levels of a name are those of a pattern, where ``<...>`` may be anything."""
     return len(pattern) == len(parts) and all(
         known.startswith("<") or known == part for known, part in zip(pattern, parts, strict=True)
     )
 
 
 def table(section: str) -> str:
-    """One of :data:`SECTIONS` as a table in Markdown; how RLlib reduces its own is its business."""
+    """One of :data:`SECTIONS`, or ``renamed``, as a table in Markdown; how RLlib reduces its own is its business."""
     if section == "rllib":
         return _markdown([("key", "meaning"), *((f"`{m}`", m.meaning) for m in SECTIONS[section])])
+    if section == "renamed":
+        head = ("key", f"in 0.1, kept until {OLD_NAMES_END}")
+        return _markdown([head, *((f"`{m.path}`", f"`{m.under}{m.was}`") for m in ALL if m.was)])
     rows = ((f"`{m}`", m.meaning, _REDUCED[m.reduce]) for m in SECTIONS[section])
     return _markdown([("key", "meaning", "reduced by"), *rows])
 

@@ -6,13 +6,18 @@ Everything else of the package uses Ray by its public names, and these classes a
 from __future__ import annotations
 
 import pathlib
-from typing import Any, Self
+import tempfile
+import uuid
+from collections.abc import Iterable
+from functools import wraps
+from typing import Any, ClassVar, Self
 
 import pyarrow.fs  # type: ignore[import-untyped]
 import ray
 import torch
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.rllib.core.learner.learner_group import LearnerGroup
 from ray.rllib.core.learner.torch.torch_learner import TorchLearner
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModule, MultiRLModuleSpec
 from ray.rllib.env.env_runner import EnvRunner
@@ -21,7 +26,127 @@ from ray.rllib.utils.metrics import ENV_RUNNER_RESULTS, EVALUATION_RESULTS
 from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 from ray.tune.registry import ENV_CREATOR, TRAINABLE_CLASS, _global_registry
 
+from rllib_metagrad.state_files import Kind, NotPlainError, dump, parse
 from rllib_metagrad.weighted_mean import NAME, WeightedMeanStats
+
+
+class PlainStates(Checkpointable):
+    """A component whose own state is in files of data instead of RLlib's pickle, as far as it is data.
+
+    A state with an object that is none, such as what somebody's environment keeps, stays RLlib's pickle.
+
+    Attributes:
+        state_kinds: classes of whose objects the state may be made, beside plain values and arrays.
+    """
+
+    state_kinds: ClassVar[Iterable[Kind]] = ()
+    #: RLlib tells an algorithm's folder by a pickle of this name; it stays there, empty.
+    needs_stub: ClassVar[bool] = False
+
+    def save_to_path(
+        self, path: Any = None, *, state: dict[str, Any] | None = None, filesystem: Any = None, **kwargs: Any
+    ) -> str:
+        """As RLlib's."""
+        path = path or pathlib.Path(tempfile.gettempdir()) / uuid.uuid4().hex
+        filesystem, folder = _file_system(path, filesystem)
+        whole = state or self.get_state()
+        names = {name for name, _ in self.get_checkpointable_components()}
+        parts = {name: value for name, value in whole.items() if name in names}
+        own = {name: value for name, value in whole.items() if name not in names}
+        try:
+            text, arrays = dump(own, self.state_kinds)
+        except NotPlainError:
+            return str(super().save_to_path(folder, state=whole, filesystem=filesystem, **kwargs))
+        # RLlib writes the parts, and a pickle of what else it is given: nearly nothing, which goes.
+        super().save_to_path(folder, state={**parts, "in": ".json"}, filesystem=filesystem, use_msgpack=False)
+        stem = f"{folder}/{self.STATE_FILE_NAME}"
+        if not self.needs_stub:
+            filesystem.delete_file(f"{stem}.pkl")
+        for suffix, content in ((".json", text), (".npz", arrays)):
+            if content is not None:
+                with filesystem.open_output_stream(stem + suffix) as file:
+                    file.write(content)
+        return folder
+
+    def restore_from_path(
+        self,
+        path: Any,
+        *,
+        component: str | None = None,
+        filesystem: Any = None,
+        data_only: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """As RLlib's; where there are files of data, no pickle is read.
+
+        Raises:
+            NotPlainError: with ``data_only``, if there is none of this component or of one in it.
+        """
+        filesystem, folder = _file_system(path, filesystem)
+        stem = f"{folder}/{self.STATE_FILE_NAME}"
+        text = _content(filesystem, f"{stem}.json")
+        if text is None and data_only and component is None:
+            raise NotPlainError(f"the state in {folder} is a pickle (there is no {self.STATE_FILE_NAME}.json)")
+        kwargs["data_only"] = data_only
+        if component is not None or text is None:
+            super().restore_from_path(folder, component=component, filesystem=filesystem, **kwargs)
+            return
+        self._restore_all_subcomponents_from_path(path=pathlib.Path(folder), filesystem=filesystem, **kwargs)
+        self.set_state(parse(text, _content(filesystem, f"{stem}.npz"), self.state_kinds))
+
+
+def _file_system(path: Any, filesystem: Any) -> tuple[Any, str]:
+    """Where a path is, and what it is called there."""
+    path = str(absolute(path, filesystem))
+    found: tuple[Any, str] = (filesystem, path) if filesystem else pyarrow.fs.FileSystem.from_uri(path)
+    return found
+
+
+def _content(filesystem: Any, file: str) -> bytes | None:
+    """Of a file; None where there is none."""
+    if filesystem.get_file_info(file).type == pyarrow.fs.FileType.NotFound:
+        return None
+    with filesystem.open_input_stream(file) as opened:
+        return bytes(opened.read())
+
+
+class CompatMultiModule(MultiRLModule, PlainStates):
+    """RLlib's, whose own state is empty."""
+
+
+class CompatLearnerGroup(LearnerGroup, PlainStates):
+    """RLlib's, whose own state is empty."""
+
+
+def _take_relative_paths() -> None:
+    """Lets RLlib's classes (Algorithm, RLModule, ...) read checkpoints by relative paths, as they write them.
+
+    They hand paths to pyarrow, which takes a relative one for a URI that lacks its scheme. Nothing else changes: such a
+    path could only fail.
+    """
+    for owner in (Algorithm, Checkpointable):
+        method = vars(owner)["from_checkpoint"].__func__
+        owner.from_checkpoint = classmethod(_from_the_working_directory(method))
+    restore = _from_the_working_directory(Checkpointable.restore_from_path)
+    Checkpointable.restore_from_path = restore
+
+
+def _from_the_working_directory(method: Any) -> Any:
+    @wraps(method)
+    def reads(this: Any, path: Any, *args: Any, **kwargs: Any) -> Any:
+        filesystem = args[0] if args else kwargs.get("filesystem")
+        return method(this, absolute(path, filesystem), *args, **kwargs)
+
+    return reads
+
+
+def absolute(path: Any, filesystem: Any = None) -> Any:
+    """A local path from the root on; URIs, and paths in a filesystem that was given, as they are."""
+    local = isinstance(path, str | pathlib.Path) and "://" not in str(path) and not filesystem
+    return pathlib.Path(path).absolute() if local else path
+
+
+_take_relative_paths()
 
 
 def no_connector_states(config: Any) -> None:
@@ -41,6 +166,23 @@ class CompatConfig(AlgorithmConfig):
         if self._is_frozen:
             new.freeze()
         return new
+
+    def build_learner_group(
+        self, *, env: Any = None, spaces: Any = None, rl_module_spec: Any = None, placement_group: Any = None
+    ) -> LearnerGroup:
+        """As RLlib's, of our class."""
+        spec = rl_module_spec or self.get_multi_rl_module_spec(env=env, spaces=spaces)
+        return CompatLearnerGroup(config=self.copy(), module_spec=spec, placement_group=placement_group)
+
+    @property
+    def env_to_module_connector(self) -> Any:
+        """The user's factory of connectors, or None."""
+        return self._env_to_module_connector
+
+    @property
+    def own_rl_module_spec(self) -> Any:
+        """The user's RLModuleSpec or MultiRLModuleSpec, or None."""
+        return self._rl_module_spec
 
     def check_policies(self) -> None:
         """Called by :meth:`validate`."""
@@ -71,8 +213,10 @@ def know_weighted_means(logger: MetricsLogger) -> None:
     logger.stats_cls_lookup = {**logger.stats_cls_lookup, NAME: WeightedMeanStats}
 
 
-class CompatAlgorithm(Algorithm):
+class CompatAlgorithm(Algorithm, PlainStates):
     """RLlib's Algorithm with public hooks where it has private ones."""
+
+    needs_stub = True
 
     def setup(self, config: Any) -> None:
         """As RLlib's, with means that runners weight."""
@@ -139,7 +283,7 @@ def _sample_a_batch(runner: Any) -> tuple[int, int, Any]:
     return sum(s.env_steps() for s in sampled), sum(s.agent_steps() for s in sampled), runner.get_metrics()
 
 
-class CompatEnvRunner(EnvRunner, Checkpointable):
+class CompatEnvRunner(EnvRunner, PlainStates):
     """RLlib's EnvRunner with public names."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -157,7 +301,7 @@ class CompatEnvRunner(EnvRunner, Checkpointable):
         return bool(self._check_component(name, components, not_components))
 
 
-class CompatLearner(TorchLearner):
+class CompatLearner(TorchLearner, PlainStates):
     """RLlib's TorchLearner with public names, and without optimizers and DDP of its own."""
 
     _weights_seq_no: int

@@ -21,6 +21,7 @@ from rllib_metagrad.late_rewards import LateRewards
 from rllib_metagrad.modules.designer import Designer
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.population import Stack
+from rllib_metagrad.observation_filter import ObservationFilter
 
 # Where neither the environment nor the config says how long an episode may get.
 _MAX_EPISODE_STEPS = 100_000
@@ -62,6 +63,7 @@ class Sampler:
         unsquash: continuous actions live in [-1, 1] and are scaled to the environment's box
             (RLlib's ``normalize_actions``); otherwise they are clipped to it.
         gamma: the agents' discount, of what they are paid after their end (late_rewards.py).
+        observation_filter: standardizes what policies see, and learn from; None leaves it as it is.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Sampler:
         generator: torch.Generator,
         unsquash: bool = True,
         gamma: float = 1.0,
+        observation_filter: ObservationFilter | None = None,
     ) -> None:
         self.env = env
         self.stacks = stacks
@@ -80,6 +83,7 @@ class Sampler:
         self.designer = designer
         self.generator = generator
         self.unsquash = unsquash
+        self.observation_filter = observation_filter
         self.late_rewards = LateRewards(env, gamma)
         reads = designer.mechanism.read_by_environment
         self.in_force = InForce(env, designer, generator) if reads else None
@@ -102,7 +106,7 @@ class Sampler:
         env.autoreset = False
         env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
         self.late_rewards.restart()
-        record = _Record(env, self.stacks, self.policies, env.max_episode_steps or 64)
+        record = self._record(env.max_episode_steps or 64)
         message_due = math.inf if env.max_episode_steps else time.monotonic() + _LONG_S
         leaves = self._leaves(behavior)
         if on_step:
@@ -134,13 +138,16 @@ class Sampler:
         if reset:
             env.reset(seed=int(torch.randint(2**31 - 1, (1,), generator=self.generator)))
             self.late_rewards.restart()
-        record = _Record(env, self.stacks, self.policies, length)
+        record = self._record(length)
         leaves = self._leaves(behavior)
         for _ in range(length):
             over = self._step(record, behavior, leaves)
             if over.any():
                 self.episode_metrics.append(env.episode_metrics(over))
         return self._finish(record, behavior)
+
+    def _record(self, capacity: int) -> _Record:
+        return _Record(self.env, self.stacks, self.policies, capacity, self.observation_filter)
 
     def _leaves(self, behavior: Behavior) -> list[list[Tensor]]:
         """Every stack's parameters, split once for the whole rollout."""
@@ -232,7 +239,9 @@ class _Record:
         stacks: Sequence[Stack],
         policies: Sequence[StackedPolicy],
         capacity: int,
+        observation_filter: ObservationFilter | None = None,
     ) -> None:
+        self._filter = observation_filter
         self.env, self.stacks, self.policies = env, stacks, policies
         self.length = 0
         self.capacity = 0
@@ -289,17 +298,20 @@ class _Record:
             source = source[:, stack.positions]
         return source.reshape(source.shape[0], p, k, *source.shape[2:]).swapaxes(0, 1)
 
-    def _put_observations(self) -> None:
-        t = self.length
+    def _put_observations(self, acting: np.ndarray | None) -> None:
+        """Records what is seen now; ``acting`` ``[B, N]`` says whose observations a filter has not seen yet."""
+        t, observed = self.length, self.env.observations
+        if self._filter is not None:
+            observed = tuple(self._filter(observed, acting))
         self._env_arrays["states"][t] = self.env.state
         for i, stack in enumerate(self.stacks):
-            self._stack_arrays[i]["observations"][:, t] = self._per_stack(i, self.env.observations[stack.env_group])
+            self._stack_arrays[i]["observations"][:, t] = self._per_stack(i, observed[stack.env_group])
 
     def before_step(self) -> None:
         """Records what is seen before acting."""
         if self.length == self.capacity:
             self._grow(2 * self.capacity)
-        self._put_observations()
+        self._put_observations(self.env.active)
         t, arrays, env = self.length, self._env_arrays, self.env
         arrays["active"][t] = env.active
         np.logical_not(env.episode_over, out=arrays["stepped"][t])
@@ -353,7 +365,8 @@ class _Record:
 
     def arrays(self) -> dict[str, Any]:
         """Environment-level tensors of the finished rollout, with the last observations put in."""
-        self._put_observations()
+        # Seen here they would be seen again by the fragment that goes on.
+        self._put_observations(None)
         t = self.length
         tensors = {
             key: torch.from_numpy(array[: t + 1] if key == "states" else array[:t])

@@ -26,7 +26,7 @@ def with_tables(page: str, tables: dict[str, str]) -> str:
 
 def metrics_page(page: str) -> str:
     """docs/metrics.md with the tables of `rllib_metagrad.metrics`."""
-    return with_tables(page, {section: metrics.table(section) for section in metrics.SECTIONS})
+    return with_tables(page, {section: metrics.table(section) for section in (*metrics.SECTIONS, "renamed")})
 
 
 if __name__ == "__main__":

@@ -6,13 +6,17 @@ import dataclasses
 import json
 import logging
 import pathlib
+import pickle
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import ray
 import torch
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import COMPONENT_LEARNER, COMPONENT_METRICS_LOGGER, COMPONENT_RL_MODULE
 from ray.rllib.core.rl_module.rl_module import RLModule
+from ray.rllib.utils.checkpoints import try_import_msgpack
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
     EVALUATION_RESULTS,
@@ -20,15 +24,20 @@ from ray.rllib.utils.metrics import (
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
 )
 
+from rllib_metagrad.algorithms import plain_config
 from rllib_metagrad.algorithms.config import IncentiveDesignConfig
 from rllib_metagrad.algorithms.frozen import read_parameters
 from rllib_metagrad.checkpoint_files import CONTENTS, check_whole, policies_of_checkpoint, written_aside
 from rllib_metagrad.core.trajectory import Trajectory, concatenate
+from rllib_metagrad.env_runner import OBSERVED
 from rllib_metagrad.learners.base import NonFiniteError
 from rllib_metagrad.lending import environments_for
 from rllib_metagrad.metrics import CPU_SECONDS, SAMPLE_SECONDS, STALE_TRAJECTORIES, SYNC_SECONDS, UPDATE_SECONDS
 from rllib_metagrad.modules.rl_modules import DESIGNER
+from rllib_metagrad.observation_filter import Moments
+from rllib_metagrad.old_metrics import with_old_names, without_old_names
 from rllib_metagrad.ray_compat import CompatAlgorithm
+from rllib_metagrad.state_files import read_state
 from rllib_metagrad.weighted_mean import without_plain_means
 
 logger = logging.getLogger("ray.rllib")
@@ -53,6 +62,8 @@ class IncentiveDesign(CompatAlgorithm):
         """Called by RLlib; validates first, so that a wrong config fails with its own message."""
         self._env_steps_sampled = 0
         self._num_stale = 0
+        #: Moments of all that agents have observed; None without an observation_filter.
+        self.observed: list[Moments] | None = None
         self._seconds = dict.fromkeys((SAMPLE_SECONDS, UPDATE_SECONDS, SYNC_SECONDS), 0.0)
         self._cpu_mark = time.process_time()
         designer = None
@@ -79,7 +90,14 @@ class IncentiveDesign(CompatAlgorithm):
             if not (folder / policy_id).is_dir():
                 there = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name != DESIGNER))
                 raise ValueError(f"agents_checkpoint: {path} has no policy {policy_id!r}, but {there}")
-            states[policy_id] = RLModule.from_checkpoint(folder / policy_id).get_state()
+            states[policy_id] = _parameters(folder / policy_id)
+        observed = _observed_of_checkpoint(path)
+        if (observed is None) != (not self.env_runner.spec.filtered):
+            raise ValueError(
+                f"agents_checkpoint: agents of {path} have learned with{'out' if observed is None else ''} an "
+                "observation_filter; set it as it was then"
+            )
+        self._set_observed(observed)
         self.set_weights(states)
 
     def training_step(self) -> None:
@@ -118,17 +136,24 @@ class IncentiveDesign(CompatAlgorithm):
         if self.config.num_env_runners == 0:
             parts = self.env_runner.sample()
             metrics = [self.env_runner.get_metrics()] if report else []
+            observed = [self.env_runner.pop_observed()]
         else:
             asked = set(group.healthy_env_runner_ids())
             results = group.foreach_env_runner(
-                lambda runner: (runner.worker_index, runner.sample(), runner.get_metrics() if report else None),
+                lambda runner: (
+                    runner.worker_index,
+                    runner.sample(),
+                    runner.get_metrics() if report else None,
+                    runner.pop_observed(),
+                ),
                 local_env_runner=False,
                 timeout_seconds=self.config.sample_timeout_s,
             )
             results = sorted(results, key=lambda result: result[0])  # whoever answered first
-            self._kill_silent(asked - {index for index, _, _ in results})
-            parts = [part for _, sampled, _ in results for part in sampled]
-            metrics = [m for _, _, m in results if m is not None]
+            self._kill_silent(asked - {index for index, *_ in results})
+            parts = [part for _, sampled, *_ in results for part in sampled]
+            metrics = [m for _, _, m, _ in results if m is not None]
+            observed = [moments for *_, moments in results]
             fresh = [part for part in parts if part.weights_seq_no == self._weights_seq_no]
             self._num_stale += len(parts) - len(fresh)
             parts = fresh
@@ -140,10 +165,19 @@ class IncentiveDesign(CompatAlgorithm):
             )
         if metrics:
             self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
+        self._observe(moments for moments in observed if moments is not None)
         trajectory = concatenate(parts)
         self._env_steps_sampled += trajectory.env_steps()
         self._seconds[SAMPLE_SECONDS] += time.perf_counter() - start
         return trajectory
+
+    def _observe(self, seen: Iterable[list[Moments]]) -> None:
+        """Takes in what the runners' filters of observations have learned."""
+        for moments in seen:
+            known = self.observed
+            self.observed = (
+                moments if known is None else [a.with_others(b) for a, b in zip(known, moments, strict=True)]
+            )
 
     def _kill_silent(self, indices: set[int]) -> None:
         """Ends runners that have not answered within ``sample_timeout_s``; Ray starts them anew where it may.
@@ -185,6 +219,7 @@ class IncentiveDesign(CompatAlgorithm):
             components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
         )[COMPONENT_LEARNER]
         self._weights_seq_no = state["weights_seq_no"]
+        state[OBSERVED] = self.observed
         if self.config.num_env_runners == 0:
             self.env_runner.set_state(state)
         else:
@@ -199,6 +234,10 @@ class IncentiveDesign(CompatAlgorithm):
         self._seconds[SYNC_SECONDS] += time.perf_counter() - start
 
     _weights_seq_no = 0
+
+    def step(self) -> dict[str, Any]:
+        """As RLlib's; what has another name since version 0.1 stands in results under both."""
+        return with_old_names(super().step())
 
     def clean_results(self, train_results: Any, eval_results: Any) -> Any:
         """RLlib keeps the last evaluation's keys, emptied to NaN, in iterations without one; we leave them out."""
@@ -218,14 +257,16 @@ class IncentiveDesign(CompatAlgorithm):
         """As RLlib's; a runner of evaluation in this process gets environments for that long, see lending.py."""
         group = self.eval_env_runner_group
         if group is None or group.num_remote_env_runners():
-            return super().evaluate(parallel_train_future)
+            return with_old_names(super().evaluate(parallel_train_future))
         with environments_for(group.local_env_runner, self.env_runner):
-            return super().evaluate(parallel_train_future)
+            return with_old_names(super().evaluate(parallel_train_future))
 
     def before_evaluate(self) -> None:
         """Environments of evaluation get the lasting state of those of training."""
         if self.eval_env_runner_group is not None and (known := self.lasting_state()):
             self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
+        if self.eval_env_runner_group is not None and (observed := self.observed):
+            self.eval_env_runner_group.foreach_env_runner(lambda runner: runner.set_observed(observed))
 
     # -- modules ----------------------------------------------------------------------------------------
 
@@ -282,11 +323,6 @@ class IncentiveDesign(CompatAlgorithm):
 
     # -- state ------------------------------------------------------------------------------------------
 
-    @classmethod
-    def from_checkpoint(cls, path: Any, *args: Any, **kwargs: Any) -> Any:
-        """As RLlib's; a relative path is meant from the working directory."""
-        return super().from_checkpoint(_absolute(path, kwargs), *args, **kwargs)
-
     def save_to_path(self, path: Any = None, *, filesystem: Any = None, **kwargs: Any) -> str:
         """As RLlib's, but a local folder is there only once all of it is: an older one stays until then."""
         if path is None or filesystem is not None or "://" in str(path):
@@ -296,15 +332,15 @@ class IncentiveDesign(CompatAlgorithm):
             super().save_to_path(folder, **kwargs)
             if self.config.policy_mapping is not None:
                 (folder / MAPPING_FILE).write_text(json.dumps(self.config.policy_mapping))
+            plain_config.write(folder, type(self), self.config)
         return str(target)
 
     def restore_from_path(self, path: Any, *args: Any, **kwargs: Any) -> None:
-        """As RLlib's; a relative path is meant from the working directory.
+        """As RLlib's.
 
         Raises:
             IncompleteCheckpointError: for a folder that holds only a part of a checkpoint.
         """
-        path = _absolute(path, kwargs)
         if not kwargs.get("filesystem") and "://" not in str(path) and not kwargs.get("component"):
             check_whole(pathlib.Path(path))
             self._take_mapping(pathlib.Path(path) / MAPPING_FILE)
@@ -330,6 +366,7 @@ class IncentiveDesign(CompatAlgorithm):
             "env_steps_sampled": self._env_steps_sampled,
             "weights_seq_no": self._weights_seq_no,
             "lasting_state": self.lasting_state(),
+            OBSERVED: None if self.observed is None else [tuple(moments) for moments in self.observed],
             "policy_mapping": self.config.policy_mapping,
         }
         return state
@@ -337,7 +374,7 @@ class IncentiveDesign(CompatAlgorithm):
     def set_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_state`."""
         if COMPONENT_METRICS_LOGGER in state:
-            known = without_plain_means(state[COMPONENT_METRICS_LOGGER])
+            known = without_old_names(without_plain_means(state[COMPONENT_METRICS_LOGGER]))
             state = {**state, COMPONENT_METRICS_LOGGER: known}
         mapping = state.get("incentive_design", {}).get("policy_mapping")
         if mapping is not None and mapping != self.config.policy_mapping:
@@ -347,11 +384,35 @@ class IncentiveDesign(CompatAlgorithm):
             self._env_steps_sampled = state["incentive_design"]["env_steps_sampled"]
             self._weights_seq_no = state["incentive_design"]["weights_seq_no"]
             ours = state["incentive_design"]
+            self._set_observed(ours.get(OBSERVED))
             if known := ours.get("lasting_state", ours.get("experience")):  # its name in version 0.1
                 self.env_runner_group.foreach_env_runner(lambda runner: runner.set_lasting_state(known))
+            if self.config.num_env_runners > 0:
+                # RLlib does not wait until remote runners have the weights, and drops them while a request is open.
+                self.sync_weights()
+
+    def _set_observed(self, saved: Any) -> None:
+        """Goes on from the moments of a checkpoint, here and in all runners."""
+        if saved is not None:
+            self.observed = observed = [Moments(*moments) for moments in saved]
+            self.env_runner_group.foreach_env_runner(lambda runner: runner.set_observed(observed))
 
 
-def _absolute(path: Any, kwargs: dict[str, Any]) -> Any:
-    """A local path from the root on; others as they are."""
-    local = isinstance(path, str | pathlib.Path) and "://" not in str(path) and not kwargs.get("filesystem")
-    return pathlib.Path(path).absolute() if local else path
+def _observed_of_checkpoint(path: pathlib.Path) -> Any:
+    """Moments in a checkpoint's state, or None."""
+    files = [path / f"{Algorithm.STATE_FILE_NAME}{suffix}" for suffix in (".json", ".pkl", ".msgpck")]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
+        return None
+    if file.suffix == ".json":
+        state = read_state(file)
+    else:  # an environment keeps from episode to episode what is no data
+        with file.open("rb") as opened:
+            state = pickle.load(opened) if file.suffix == ".pkl" else try_import_msgpack(error=True).load(opened)
+    return state.get("incentive_design", {}).get(OBSERVED)
+
+
+def _parameters(folder: pathlib.Path) -> Any:
+    """A policy's, by name; of data where they are, else by way of RLlib's module."""
+    file = folder / f"{RLModule.STATE_FILE_NAME}.json"
+    return read_state(file) if file.is_file() else RLModule.from_checkpoint(folder).get_state()

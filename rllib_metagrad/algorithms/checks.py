@@ -1,26 +1,22 @@
 """Checks of a config that concern several keys, or objects that are no plain data; each raises a SettingError.
 
-Settings of ours are checked one by one by their records (rllib_metagrad/settings), RLlib's by the table of its keys.
+Settings of ours are checked one by one by their records (rllib_metagrad/settings), RLlib's by the table of its keys,
+and what contradicts one another without being an object by settings/together.py.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils import force_list
 
-from rllib_metagrad.core.losses import find_loss
 from rllib_metagrad.env_runner import IncentiveEnvRunner
-from rllib_metagrad.mechanisms import output_limits
-from rllib_metagrad.settings import AgentSettings, MetaGradDesignerSettings, NetworkSettings, SettingError
-from rllib_metagrad.settings.import_path import import_class
-from rllib_metagrad.settings.method import MethodSettings
-from rllib_metagrad.settings.rllib_keys import KEYS
-from rllib_metagrad.settings.schedule import least
+from rllib_metagrad.settings import SettingError
+from rllib_metagrad.settings.import_path import import_class, import_object
+from rllib_metagrad.settings.rllib_keys import KEYS, PUBLIC
 
 if TYPE_CHECKING:
     from rllib_metagrad.algorithms.config import IncentiveDesignConfig
@@ -70,6 +66,28 @@ def check_callbacks(config: IncentiveDesignConfig) -> None:
             )
 
 
+def imported(key: str, value: Any) -> Any:
+    """The value of a key; of one whose values are Python's own, what an import path in YAML names."""
+    if key not in PUBLIC or not isinstance(value, str):
+        return value
+    try:
+        return import_object(value)
+    except ValueError as error:
+        raise SettingError(key, str(error)) from error
+
+
+def check_connectors(config: IncentiveDesignConfig) -> None:
+    """Connectors come from a function, and have observations of agents to work on."""
+    factory = config.env_to_module_connector
+    if factory is not None and not callable(factory):
+        raise SettingError("env_to_module_connector", f"must be a function (env, spaces, device), got {factory!r}")
+    if factory is not None and config.centralized:
+        raise SettingError(
+            "env_to_module_connector",
+            "has no meaning with centralized: true, whose one policy sees the state; leave one of them out",
+        )
+
+
 def check_environment(config: IncentiveDesignConfig) -> None:
     """There is an environment, by name or class, with keys."""
     if config.env is None:
@@ -96,90 +114,15 @@ def check_classes(config: IncentiveDesignConfig) -> None:
             raise SettingError(key, f"must be a class derived from {base.__name__}, got {given!r}")
 
 
-def check_fragments(config: IncentiveDesignConfig) -> None:
-    """Fragments have a length only where there are any; RLlib sets one for evaluation."""
-    length = config.rollout_fragment_length
-    if length != "auto" and config.batch_mode == "complete_episodes" and not config.in_evaluation:
-        raise SettingError(
-            "rollout_fragment_length",
-            f"is {length}, but batch_mode: complete_episodes samples whole episodes; leave it out, or set "
-            "batch_mode: truncate_episodes",
-        )
-
-
-def check_shares(config: IncentiveDesignConfig) -> None:
-    """Learners get equally many environments' data."""
-    envs = config.num_envs_per_env_runner * max(1, config.num_env_runners)
-    if config.num_learners > 1 and envs % config.num_learners:
-        raise SettingError(
-            "num_learners",
-            f"is {config.num_learners}, which cannot share {envs} environments equally; make "
-            "num_envs_per_env_runner * max(1, num_env_runners) a multiple of it",
-        )
-
-
-def check_critics(config: IncentiveDesignConfig, agents: AgentSettings, networks: Iterable[NetworkSettings]) -> None:
-    """``critic_lstm`` needs a critic, and one that sees episodes from their start."""
-    if all(network.critic_lstm is None for network in networks):
-        return
-    if not find_loss(agents.loss).needs_critic:
-        raise SettingError(
-            "agent_network.critic_lstm",
-            f"needs a critic, and agent_loss: {agents.loss} has none; leave it out, or set agent_loss: "
-            "actor_critic or ppo",
-        )
-    if config.batch_mode != "complete_episodes":
-        raise SettingError(
-            "agent_network.critic_lstm",
-            f"needs episodes from their first step, and batch_mode: {config.batch_mode} cuts them; "
-            "set batch_mode: complete_episodes",
-        )
-
-
-def check_outputs(settings: MethodSettings[Any, Any], mechanism: str) -> None:
-    """Constants that a designer pays are such as the mechanism admits."""
-    limits = output_limits(mechanism, settings.incentives.mechanism_config)
-    for key, values in (
-        ("designer_levels", getattr(settings.designer, "levels", None)),
-        ("fixed_incentives", getattr(settings.incentives, "fixed_incentives", None)),
-    ):
-        if values is not None and not values:
-            raise SettingError(key, "must not be empty")
-        low, high = limits or (-math.inf, math.inf)
-        for value in values or ():
-            if not low <= value <= high:
-                raise SettingError(
-                    key,
-                    f"must lie between {low:g} and {high:g}, the mechanism_config.scale of {mechanism}; got {value:g}",
-                )
-
-
-def check_response(settings: MethodSettings[Any, Any]) -> None:
-    """What the designer is to see of the agents' answer fits how they learn."""
-    designer = settings.designer
-    if not isinstance(designer, MetaGradDesignerSettings):
-        return
-    response, limit = designer.response, designer.response_kl
-    by_entropy = f"designer_response: {response}" if response in ("fisher", "critic") else None
-    by_entropy = by_entropy or ("designer_response_kl" if limit is not None else None)
-    if by_entropy and least(settings.agents.entropy_coeff) == 0 and designer.response_least_entropy == 0:
-        raise SettingError(
-            "agent_entropy_coeff",
-            f"is or becomes 0, but {by_entropy} is about agents that answer to what they earn with this temperature; "
-            "keep it above 0, or set designer_response_least_entropy",
-        )
-    if response != "update" and settings.incentives.agent_model == "cloned":
-        raise SettingError(
-            "agent_model", f"is cloned, but designer_response: {response} reads the agents' policies; use update"
-        )
-
-
 #: Of our own keys those that an evaluation reads, and RLlib's that it sets itself.
 _READ_IN_EVALUATION = {"greedy_evaluation", "torch_num_threads", "mechanism", "mechanism_config", "fixed_incentives"}
 _SET_IN_EVALUATION = {
     "num_env_runners": "set evaluation_num_env_runners",
     "batch_mode": "set evaluation_duration_unit",
     "rollout_fragment_length": "set evaluation_duration",
+    **dict.fromkeys(
+        ("observation_filter", *PUBLIC, "metrics_num_episodes_for_smoothing", "log_gradients"), "set it outside"
+    ),
     **dict.fromkeys(("num_learners", "policies", "policy_mapping_fn", "policies_to_train"), "leave it out"),
 }
 

@@ -7,7 +7,9 @@ docs/configuration.md lists all of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,22 +20,23 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.core.rl_module.multi_rl_module import MultiRLModuleSpec
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from rllib_metagrad.algorithms import checks, policies
+from rllib_metagrad.algorithms import checks, policies, rl_module_specs
 from rllib_metagrad.algorithms.frozen import read_settings
 from rllib_metagrad.algorithms.keys import Keys
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
-from rllib_metagrad.core.losses import check_loss
+from rllib_metagrad.core.losses import check_loss, find_loss
 from rllib_metagrad.core.own_objective import find_objective
 from rllib_metagrad.core.reduction import Reduction
 from rllib_metagrad.core.state import Setup
-from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner, build_env
-from rllib_metagrad.mechanisms import check_mechanism
-from rllib_metagrad.modules.designer import find_incentive_function, frozen_designer, mechanism_name
+from rllib_metagrad.env_runner import ENV_SPEC, IncentiveEnvRunner
+from rllib_metagrad.environments import build_env, filter_options
+from rllib_metagrad.modules.designer import find_incentive_function
+from rllib_metagrad.modules.fit import check_payments, frozen_designer
 from rllib_metagrad.modules.own_networks import check_networks
 from rllib_metagrad.modules.population import Stack, make_setup, make_stacks, network_of
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule, PolicyModule
 from rllib_metagrad.modules.spec import EnvSpec
-from rllib_metagrad.ray_compat import CompatConfig, no_connector_states
+from rllib_metagrad.ray_compat import CompatConfig, CompatMultiModule, no_connector_states
 from rllib_metagrad.settings import (
     AgentSettings,
     FixedIncentiveSettings,
@@ -47,7 +50,8 @@ from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.methods import Method
 from rllib_metagrad.settings.renamed import current
 from rllib_metagrad.settings.rllib import RLlibSettings
-from rllib_metagrad.settings.rllib_keys import WRITTEN, check_name, check_values
+from rllib_metagrad.settings.rllib_keys import PUBLIC, WRITTEN, check_name, check_values
+from rllib_metagrad.settings.together import check_batches, check_critics, check_response
 
 # Names under which RLlib's dicts reach attributes of another name.
 _ALIASES = set(WRITTEN.values())
@@ -77,6 +81,7 @@ class IncentiveDesignConfig(CompatConfig):
         self.num_envs_per_env_runner = 64
         self.evaluation_config = AlgorithmConfig.overrides(explore=False)
         self.evaluation_duration = 100
+        self.metrics_num_episodes_for_smoothing: int | None = None
         # Whatever stands in these two is the user's.
         self.policies: Any = {}
         self.policy_mapping_fn: Any = None
@@ -106,6 +111,7 @@ class IncentiveDesignConfig(CompatConfig):
         known = {*vars(self), *_ALIASES}
         given = dict(current(key, config_dict[key]) for key in config_dict.keys())  # noqa: SIM118  (Tune may pass an AlgorithmConfig, which is no iterable)
         given = {key: value for key, value in given.items() if key not in _NOTES_OF_TUNE}
+        given = {PUBLIC.get(key, key): checks.imported(key, value) for key, value in given.items()}
         for key in given:
             self._check_known(key, known)
         checks.check_mappings(given)
@@ -156,27 +162,26 @@ class IncentiveDesignConfig(CompatConfig):
                 self._check_known(key, fresh)
         check_values(vars(self), fresh, self.name(), bool(self.in_evaluation))
         settings = self.method_settings()
-        RLlibSettings.from_keys({key: getattr(self, key) for key in RLlibSettings.config_keys()})
+        rllib = RLlibSettings.from_keys({key: getattr(self, key) for key in RLlibSettings.config_keys()})
         check_idle(settings, vars(self), {key: fresh[key] for key in self.own_keys()})
         checks.check_environment(self)
-        mechanism = mechanism_name(settings.incentives, settings.designer)
-        frozen = frozen_designer(settings.incentives)
-        check_mechanism(mechanism, (settings if frozen is None else frozen).incentives.mechanism_config)
-        checks.check_outputs(settings, mechanism)
-        checks.check_response(settings)
-        networks = [own.network for own in policies.own_settings(self).values() if own.network is not None]
-        checks.check_critics(self, settings.agents, [settings.agents.network, *networks])
+        check_payments(settings)
+        check_response(settings)
         check_loss(settings.agents)
+        networks = [own.network for own in policies.given(self).own_settings().values() if own.network is not None]
+        loss, networks = settings.agents.loss, [settings.agents.network, *networks]
+        check_critics(rllib, loss, find_loss(loss).needs_critic, networks)
         own = {"agent_network": settings.agents.network, "designer_network": settings.designer.network}
         critics = ("critic_network", "response_critic_network")
         check_networks({**own, **{f"designer_{key}": getattr(settings.designer, key, None) for key in critics}})
         self._check_own_designer(settings)
         if self.agents_checkpoint is not None:
             policies_of_checkpoint(Path(self.agents_checkpoint))
+        checks.check_connectors(self)
+        rl_module_specs.check(self)
         checks.check_callbacks(self)
         checks.check_classes(self)
-        checks.check_shares(self)
-        checks.check_fragments(self)
+        check_batches(rllib, bool(self.in_evaluation))
         super().validate()
         if not self.in_evaluation:
             checks.check_evaluation_config(self)
@@ -209,12 +214,12 @@ class IncentiveDesignConfig(CompatConfig):
     # -- what the parts are built from ------------------------------------------------------------------
 
     def policy_of(self, agent: str) -> str:
-        """Name of an agent's policy, see :func:`policies.policy_of`."""
-        return policies.policy_of(self, agent)
+        """Name of an agent's policy, see :class:`Policies`."""
+        return policies.given(self).policy_of(agent)
 
     def check_policies(self) -> None:
-        """Called by :meth:`validate`, see :func:`policies.check`."""
-        policies.check(self)
+        """Called by :meth:`validate`, see :class:`Policies`."""
+        policies.given(self).check()
 
     def with_mapping(self, env_creator: Any = None) -> Self:
         """This config; if its policies are a function's to name, a copy in which it was asked, see
@@ -234,7 +239,10 @@ class IncentiveDesignConfig(CompatConfig):
 
     def make_stacks(self, spec: EnvSpec) -> tuple[Stack, ...]:
         """Policies, stacked where they can be."""
-        return make_stacks(spec, self.policy_of, policies.own_settings(self))
+        given, module_of = policies.given(self), partial(rl_module_specs.spec_of, self)
+        stacks = make_stacks(spec, given.policy_of, given.own_settings(), module_of)
+        rl_module_specs.check_names(self, {name for stack in stacks for name in stack.policy_ids})
+        return stacks
 
     def make_setup(
         self,
@@ -250,12 +258,19 @@ class IncentiveDesignConfig(CompatConfig):
             def learns(policy_id: str) -> bool:
                 return bool(chosen(policy_id, None) if callable(chosen) else policy_id in chosen)
 
-        own = policies.own_settings(self)
-        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own)
+        own = policies.given(self).own_settings()
+        return make_setup(self.method_settings(), spec, stacks, learns, reduction, device, own, self.log_gradients)
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
         """Steps of a fragment with ``batch_mode: truncate_episodes``; ``auto`` is 100."""
         return 100 if self.rollout_fragment_length == "auto" else int(self.rollout_fragment_length)
+
+    def episodes_smoothed_by_a_runner(self) -> int | None:
+        """How many episodes a runner's metrics are means over; None for those of the iteration."""
+        smoothed = self.metrics_num_episodes_for_smoothing
+        if smoothed is None or self.in_evaluation:
+            return None
+        return max(1, math.ceil(smoothed / max(1, self.num_env_runners)))
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """RLlib asks for one; :meth:`get_multi_rl_module_spec` gives the real ones."""
@@ -273,19 +288,20 @@ class IncentiveDesignConfig(CompatConfig):
         spec: EnvSpec | None = (spaces or {}).get(ENV_SPEC)
         if spec is None:
             built = build_env(self, 1)
-            spec = EnvSpec.of(built)
+            spec = EnvSpec.of(built, filtered=filter_options(self, built) is not None)
             built.close()
         stacks = self.make_stacks(spec)
         setup = self.make_setup(spec, stacks)
         modules = {
             policy_id: RLModuleSpec(
                 module_class=PolicyModule,
-                observation_space=_space_of(stack),
+                observation_space=stack.observation_space,
                 action_space=stack.action_space,
                 model_config={
                     "network": network_of(setup.settings.agents.network, stack),
                     "critic": policy.has_critic,
                     "picture_shape": stack.picture_shape,
+                    "module": stack.module,
                 },
             )
             for stack, policy in zip(stacks, setup.policies, strict=True)
@@ -304,15 +320,4 @@ class IncentiveDesignConfig(CompatConfig):
                 "env_spec": spec,
             },
         )
-        return MultiRLModuleSpec(rl_module_specs=modules)
-
-
-def _space_of(stack: Stack) -> Any:
-    """The processed observation space of a stack's agents."""
-    image = stack.observation_dtype == np.uint8
-    return gym.spaces.Box(
-        0 if image else -np.inf,
-        255 if image else np.inf,
-        stack.observation_shape,
-        stack.observation_dtype.type,
-    )
+        return MultiRLModuleSpec(multi_rl_module_class=CompatMultiModule, rl_module_specs=modules)

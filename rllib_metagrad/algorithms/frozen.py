@@ -11,7 +11,7 @@ from typing import Any
 from ray.rllib.core.rl_module.rl_module import RLModule
 
 from rllib_metagrad.checkpoint_files import policies_of_checkpoint
-from rllib_metagrad.modules.designer import designer_facts
+from rllib_metagrad.modules.fit import designer_facts
 from rllib_metagrad.modules.rl_modules import DESIGNER, DesignerModule
 from rllib_metagrad.settings import FrozenDesigner, SettingError
 

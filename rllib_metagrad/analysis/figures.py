@@ -155,7 +155,7 @@ def learner(groups: Sequence[Group]) -> Figure | None:
 
 
 def _over_policies(group: Group, metric: str) -> Curve | None:
-    """`learners/**/<metric>` averaged over policies (ours below agents/, RLlib's directly)."""
+    """`learners/<policy>/<metric>` averaged over policies."""
     names = sorted(
         name
         for name in group.metrics()

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from rllib_metagrad.metrics import CPU_SECONDS, ENV_STEPS, ITERATION
+from rllib_metagrad.old_metrics import current
 from rllib_metagrad.statistics import Estimate, estimate, estimate_curve
 
 _RESULTS, _PROGRESS, _PARAMS = "result.json", "progress.csv", "params.json"
@@ -121,7 +122,7 @@ def _load_trial(folder: pathlib.Path, source: int) -> TrialRun | None:
         results = results[[name for name in results.columns if not name.startswith("config/")]]
     else:
         return None
-    results = results.select_dtypes(include=["number", "bool"]).astype(float)
+    results = _by_names_of_today(results.select_dtypes(include=["number", "bool"]).astype(float))
     if ITERATION in results:
         # After a resume, iterations since the last checkpoint stand twice: the later ones hold.
         results = results.drop_duplicates(ITERATION, keep="last").sort_values(ITERATION)
@@ -138,6 +139,13 @@ def _load_trial(folder: pathlib.Path, source: int) -> TrialRun | None:
         results=results.reset_index(drop=True),
         source=source,
     )
+
+
+def _by_names_of_today(results: pd.DataFrame) -> pd.DataFrame:
+    """Runs of version 0.1 have only old names of metrics, later ones both, of which the old ones are left out."""
+    names = {name: now for name in results.columns if (now := current(name)) != name}
+    results = results.drop(columns=[old for old, now in names.items() if now in results])
+    return results.rename(columns=names)
 
 
 def _without_what_was_left(results: pd.DataFrame) -> pd.DataFrame:

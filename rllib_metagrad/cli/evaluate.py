@@ -24,8 +24,9 @@ _MAX_ROWS = 60
 
 def evaluate(
     checkpoint: str,
-    episodes: int,
+    episodes: int | None = None,
     *,
+    steps: int | None = None,
     render: str | None = None,
     out: str | None = None,
     seed: int = 0,
@@ -34,6 +35,7 @@ def evaluate(
     file: str | None = None,
     answered: int | None = None,
     answered_options: Mapping[str, Any] | None = None,
+    data_only: bool = False,
     verbose: int = 0,
 ) -> None:
     """Evaluate, print a table, and as the last line one JSON object.
@@ -42,15 +44,17 @@ def evaluate(
     those of `answered.plan` by name.
 
     Raises:
-        BadInputError: no checkpoint there, an output path that cannot be written, or an `env_config` that is no JSON
-            object.
+        BadInputError: both episodes and steps, no checkpoint there, an output path that cannot be written, or an
+            `env_config` that is no JSON object.
         RunFailedError: the checkpoint could not be loaded or run, or (after all is printed) not be drawn.
     """
+    if episodes is not None and steps is not None:
+        raise BadInputError("--episodes and --steps: give one; --steps plays whole episodes until there are so many")
     ray_session.quiet(verbose)
     options = dict(answered_options or {})
     check_flags(answered, options, render)
     folder = find_checkpoint(checkpoint)
-    _import_definitions(folder, file)
+    _import_definitions(folder, file, data_only)
     changes = load_mapping(env_config, "--env-config") if env_config else {}
     for flag, path, suffixes in (("--render", render, (".gif",)), ("--out", out, (".json",))):
         if path is None:
@@ -65,7 +69,7 @@ def evaluate(
         _finish(evaluate_answered(folder, answered, target, verbose, **options), out)
         return
     with ray_session.session(verbose=verbose):
-        result = _evaluate(folder, episodes, render, seed, greedy, changes)
+        result = _evaluate(folder, episodes, steps, render, seed, greedy, changes, data_only)
     result = {"checkpoint": str(folder), **({"env_config": changes} if changes else {}), **result}
     _print_table(result)
     if result.get("render"):
@@ -83,25 +87,35 @@ def _finish(result: dict[str, Any], out: str | None) -> None:
     print(json.dumps(result, default=_plain))
 
 
-def _import_definitions(folder: pathlib.Path, file: str | None) -> None:
-    """What the run's Python file registers and defines, from `--file` or the copy in its folder."""
+def _import_definitions(folder: pathlib.Path, file: str | None, data_only: bool) -> None:
+    """What the run's Python file registers and defines: `--file`, or the copy in its folder unless `data_only`."""
     if file is not None and not pathlib.Path(file).is_file():
         raise BadInputError(f"--file {file}: no such file")
     if file is not None:
         import_file(file)
-    elif (kept := kept_with(folder)) is not None:
+    elif not data_only and (kept := kept_with(folder)) is not None:
         import_file(kept, advice="; if it needs files beside it, name the original: --file FILE.py")
 
 
 def _evaluate(
-    folder: pathlib.Path, episodes: int, render: str | None, seed: int, greedy: bool, changes: dict[str, Any]
+    folder: pathlib.Path,
+    episodes: int | None,
+    steps: int | None,
+    render: str | None,
+    seed: int,
+    greedy: bool,
+    changes: dict[str, Any],
+    data_only: bool,
 ) -> dict[str, Any]:
     from rllib_metagrad.algorithms import IncentiveDesign
     from rllib_metagrad.evaluation import evaluate as run
     from rllib_metagrad.evaluation import load
+    from rllib_metagrad.state_files import NotPlainError
 
     try:
-        algorithm = load(folder)
+        algorithm = load(folder, data_only)
+    except NotPlainError as error:
+        raise BadInputError(f"--data-only: {error}; leave the flag out only if you trust who made it") from error
     except Exception as error:  # anything can be wrong in a folder that someone hands us
         raise RunFailedError(f"{folder}: cannot be loaded: {type(error).__name__}: {one_line(error)}") from error
     try:
@@ -110,7 +124,7 @@ def _evaluate(
                 f"{folder}: a checkpoint of {type(algorithm).__name__}; only algorithms of rllib_metagrad "
                 "can be evaluated (others have Algorithm.evaluate())"
             )
-        return run(algorithm, episodes, seed, greedy, render, changes)
+        return run(algorithm, episodes, seed, greedy, render, changes, steps=steps)
     except (ValueError, NotImplementedError) as error:
         raise RunFailedError(f"{folder}: {one_line(error)}") from error
     finally:

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import field_validator
 
 from rllib_metagrad.cli import metrics, search_space
+from rllib_metagrad.cli.loggers import parse_loggers
 from rllib_metagrad.cli.resources import Need
 from rllib_metagrad.cli.schedulers import parse_scheduler
+from rllib_metagrad.cli.search_algs import parse_search_alg
 from rllib_metagrad.cli.source import Source, merge
 from rllib_metagrad.settings import SettingError, Settings, nearest, setting
 from rllib_metagrad.settings.base import Expected
@@ -26,7 +28,12 @@ _ELSEWHERE = {
     "resources_per_trial": "config: {num_cpus_per_env_runner, num_gpus_per_learner, ...}",
 }
 # Keys with a home elsewhere, where they may stand as well.
-_HOMES = {"env": "config.env", "seed": "config.seed", "scheduler_config": "scheduler"}
+_HOMES = {
+    "env": "config.env",
+    "seed": "config.seed",
+    "scheduler_config": "scheduler",
+    "search_alg_config": "search_alg",
+}
 _Mapping = dict[Any, Any]
 
 
@@ -73,6 +80,13 @@ class ExperimentSettings(Settings):
         None, "fifo, asha, hyperband, pbt, ..."
     )
     scheduler_config: _Mapping | None = setting(None, "The scheduler's settings.")
+    search_alg: Annotated[str | _Mapping | None, Expected("a name or {type: optuna, metric: .., mode: ..}")] = setting(
+        None, "What chooses values of the search space: random, optuna, ..."
+    )
+    search_alg_config: _Mapping | None = setting(None, "The search algorithm's settings.")
+    loggers: Annotated[list[str] | None, Expected("a list of csv, json, tensorboard")] = setting(
+        None, "What writes results: csv, json, tensorboard, by default all; by commas as a flag."
+    )
     seed: int | _Mapping | None = setting(None, "Seed of the run (config.seed).")
     time_budget_s: float | None = setting(None, "Seconds after which the whole run stops.", gt=0)
     max_failures: int = setting(0, "How often a failed trial is started again; -1 for always.", ge=-1)
@@ -94,6 +108,16 @@ class ExperimentSettings(Settings):
             if trouble := metrics.problem_with(str(name)):
                 raise SettingError(f"stop.{name}", trouble)
         return stop
+
+    @field_validator("search_alg")
+    @classmethod
+    def _settings_of_search(cls, search_alg: Any) -> _Mapping | None:
+        return parse_search_alg(search_alg)
+
+    @field_validator("loggers")
+    @classmethod
+    def _known_loggers(cls, loggers: Any) -> list[str] | None:
+        return parse_loggers(loggers)
 
     @field_validator("scheduler")
     @classmethod
@@ -134,13 +158,16 @@ def one_form(entry: Any, source: Source) -> _Mapping:
             if key not in ExperimentSettings.config_keys():
                 hint = nearest(key, ExperimentSettings.config_keys(), list_at_most=99)
                 raise SettingError(str(key), f"unknown key{hint}")
-        for key in ("config", "scheduler_config"):
+        for key in ("config", "scheduler_config", "search_alg_config"):
             if not isinstance(entry.get(key, {}), dict):
                 raise SettingError(key, f"must be a mapping, got {entry[key]!r}")
     if isinstance(entry.get("stop"), dict):
         entry["stop"] = _flat(entry["stop"])
-    if isinstance(entry.get("scheduler"), str):
-        entry["scheduler"] = {"type": entry["scheduler"]}
+    for key in ("scheduler", "search_alg"):
+        if isinstance(entry.get(key), str):
+            entry[key] = {"type": entry[key]}
+    if isinstance(entry.get("loggers"), str):
+        entry["loggers"] = [name.strip() for name in entry["loggers"].split(",")]
     for key, home in _HOMES.items():
         if key in entry:
             value = entry.pop(key)

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from rllib_metagrad.cli.errors import BAD_INPUT, BadInputError, CliError, one_line
-from rllib_metagrad.cli.options import TrainOptions, with_options
+from rllib_metagrad.cli.options import GONE, TrainOptions, with_options
 
 __all__ = ["app", "main"]
 
@@ -41,9 +41,7 @@ class _OneLineErrors(TyperGroup):
         except CliError as error:
             code = _print_error(str(error), error, arguments, error.exit_code)
         except _CommandLineError as error:
-            message = one_line(error.format_message())
-            hint = "" if "Did you mean" in message else "; see rllib --help"
-            code = _print_error(message.rstrip(".") + hint, error, arguments, BAD_INPUT)
+            code = _print_error(_of_command_line(error), error, arguments, BAD_INPUT)
         except (KeyboardInterrupt, typer.Abort) as error:
             code = _print_error("stopped", error, arguments, 128 + signal.SIGINT)
         except BrokenPipeError:  # `rllib example get NAME | head`
@@ -55,6 +53,15 @@ class _OneLineErrors(TyperGroup):
         if not standalone_mode:
             return code
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _of_command_line(error: Any) -> str:
+    """One line, which says what to write instead where that is known."""
+    gone = GONE.get(getattr(error, "option_name", ""))
+    message = one_line(error.format_message())
+    if gone is not None:
+        return f"No such option: {error.option_name}; {gone}"
+    return message.rstrip(".") + ("" if "Did you mean" in message else "; see rllib --help")
 
 
 def _print_error(message: str, error: BaseException, arguments: Sequence[str], code: int) -> int:
@@ -130,7 +137,19 @@ def train_file(
 @app.command()
 def evaluate(
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint, or the folder of its trial or run.")],
-    episodes: Annotated[int, typer.Option("--episodes", min=1, help="How many episodes to run.")] = 100,
+    episodes: Annotated[
+        int | None,
+        typer.Option("--episodes", min=1, help="How many episodes to run. Default: 100.", show_default=False),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            min=1,
+            help="Instead: whole episodes until there are so many environment steps.",
+            show_default=False,
+        ),
+    ] = None,
     render: Annotated[str | None, typer.Option("--render", help="Write one more episode as a GIF.")] = None,
     out: Annotated[str | None, typer.Option("--out", help="Also write the JSON result to this file.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of environments and actions.")] = 0,
@@ -173,6 +192,10 @@ def evaluate(
         str | None,
         typer.Option("--answered-folder", help="New folder for curves and checkpoints. Default: results/RUN_answered."),
     ] = None,
+    data_only: Annotated[
+        bool,
+        typer.Option("--data-only", help="Read no pickle and run no copy of a .py file: for a stranger's checkpoint."),
+    ] = False,
     verbose: Annotated[int, typer.Option("-v", count=True, help="Tracebacks and Ray's messages.")] = 0,
 ) -> None:
     """Run a trained algorithm without exploration; the last line printed is one JSON object."""
@@ -181,6 +204,7 @@ def evaluate(
     run(
         checkpoint,
         episodes,
+        steps=steps,
         render=render,
         out=out,
         seed=seed,
@@ -194,6 +218,7 @@ def evaluate(
             "fresh_schedules": fresh_schedules,
             "folder": answered_folder,
         },
+        data_only=data_only,
         verbose=verbose,
     )
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rllib_metagrad import metrics
+from rllib_metagrad.old_metrics import current
 from rllib_metagrad.settings import SettingError, nearest
 
 if TYPE_CHECKING:
     from rllib_metagrad.cli.experiment import Experiment
 
-__all__ = ["check", "problem_with"]
+__all__ = ["check", "problem_with", "used"]
 
 _GROUPS = ("env_runners", "evaluation", "learners", "timers", "fault_tolerance", "perf", "custom")
 _RUNNER_METRICS = (
@@ -22,6 +23,8 @@ _RUNNER_METRICS = (
     metrics.EPISODE_RETURN_MAX,
     metrics.EPISODE_RETURN_MIN,
     metrics.EPISODE_LENGTH,
+    metrics.EPISODE_LENGTH_MAX,
+    metrics.EPISODE_LENGTH_MIN,
     metrics.EPISODES_LIFETIME,
     metrics.RUNNERS_STEPS,
 )
@@ -67,10 +70,10 @@ def problem_with(name: str) -> str | None:
 # -- of our own algorithms, whose metrics are all known ---------------------------------------------------------
 
 # Names between < and > in metrics, and what has them.
-_AGENT, _TYPE = "<agent>", "<action type>"
+_AGENT, _TYPE, _POLICY = "<agent>", "<action type>", "<policy>"
 
 
-def check(experiment: Experiment, env: Any) -> None:
+def check(experiment: Experiment, env: Any, policies: Collection[str] = ()) -> None:
     """Every metric that ends a run or judges it must appear in results, or the run would never end.
 
     A callback may add metrics of its own, so with one nothing is checked inside of groups.
@@ -78,6 +81,7 @@ def check(experiment: Experiment, env: Any) -> None:
     Args:
         experiment: of one of our methods.
         env: its environment, a batch of one copy; None where it is not known.
+        policies: their names; none where they are not known.
 
     Raises:
         SettingError: with the key.
@@ -85,21 +89,32 @@ def check(experiment: Experiment, env: Any) -> None:
     config = experiment.config
     if any(key.startswith("callbacks") and config[key] for key in config):
         return
-    for key, name in _used(experiment):
-        if trouble := _trouble(name, config, env):
+    for key, name in used(experiment):
+        if trouble := _trouble(current(name), config, env, policies) or _too_seldom(key, name, config):
             raise SettingError(key, trouble)
 
 
-def _used(experiment: Experiment) -> Iterator[tuple[str, str]]:
+def used(experiment: Experiment) -> Iterator[tuple[str, str]]:
     """Keys of an experiment that name a metric, with the name."""
     yield from ((f"stop.{name}", name) for name in experiment.stop)
     scheduler: dict[Any, Any] = experiment.scheduler or {}  # type: ignore[assignment]
     yield from ((f"scheduler.{key}", str(scheduler[key])) for key in ("metric", "time_attr") if key in scheduler)
+    search_alg: dict[Any, Any] = experiment.search_alg or {}  # type: ignore[assignment]
+    if "metric" in search_alg:
+        yield "search_alg.metric", str(search_alg["metric"])
     if name := experiment.checkpoint_config.checkpoint_score_attribute:
         yield "checkpoint_config.checkpoint_score_attribute", name
 
 
-def _trouble(name: str, config: dict[Any, Any], env: Any) -> str | None:
+def _too_seldom(key: str, name: str, config: dict[Any, Any]) -> str | None:
+    """Tune ends a run at the first result without the metric that a scheduler or a search goes by."""
+    judges = key in ("scheduler.metric", "search_alg.metric") and name.startswith("evaluation/")
+    if judges and config.get("evaluation_interval") != 1:
+        return f"{name!r} must be in every result, as Tune has it; set config.evaluation_interval to 1"
+    return None
+
+
+def _trouble(name: str, config: dict[Any, Any], env: Any, policies: Collection[str]) -> str | None:
     metric = metrics.find(name)
     if metric is None:
         known = [one.path for one in metrics.ALL if "<" not in one]
@@ -113,8 +128,8 @@ def _trouble(name: str, config: dict[Any, Any], env: Any) -> str | None:
         return f"{name!r} never appears: {env.name} measures nothing of its episodes (it has no episode_metrics)"
     given = name.removeprefix("evaluation/" if name.startswith(metrics.EVALUATION) else "").split("/")
     for part, pattern in zip(given, metric.path.split("/"), strict=True):
-        names = {_AGENT: env.possible_agents, _TYPE: env.action_type_names}.get(pattern)
-        if names is not None and part not in names:
+        names = {_AGENT: env.possible_agents, _TYPE: env.action_type_names, _POLICY: policies}.get(pattern)
+        if names and part not in names:
             return f"{name!r} never appears: {env.name} has no {pattern.strip('<>')} {part!r}{nearest(part, names)}"
     return None
 

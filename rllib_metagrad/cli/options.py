@@ -13,21 +13,42 @@ import typer
 from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.experiment import ExperimentSettings
 from rllib_metagrad.settings import SettingError, Settings, setting
+from rllib_metagrad.settings.base import Expected
 
-__all__ = ["EXPERIMENT_FLAGS", "Flag", "TrainOptions", "with_options"]
+__all__ = ["EXPERIMENT_FLAGS", "GONE", "NAME_FLAGS", "Flag", "TrainOptions", "with_options"]
 
+NAME_FLAGS = ("--experiment-name", "--name", "-n")
 # Flags are called like their keys, but for those that RLlib's command has given other names.
 _OTHER_NAMES = {
-    "run": ("--algo", "--run", "-a"),
+    "run": ("--algo", "--run", "-a", "-r"),
     "env": ("--env", "-e"),
     "stop": ("--stop", "-s"),
     "config": ("--config", "-c"),
-    "num_samples": ("--num-samples", "-n"),
+    "experiment_name": NAME_FLAGS,
     "storage_path": ("--storage-path", "--local-dir"),
     "checkpoint_frequency": ("--checkpoint-freq",),
     "num_to_keep": ("--keep-checkpoints-num",),
     "checkpoint_score_attribute": ("--checkpoint-score-attr",),
     "verbose": ("-v",),
+}
+#: Flags of RLlib's command whose place is elsewhere, or that Ray has no use for any more.
+GONE = {
+    "--eager": "the only framework is torch",
+    "--local-mode": "Ray has none any more; a debugger sees all with --config '{\"num_env_runners\": 0}'",
+    "--log-debug": "write -vv",
+    "--log-info": "write -v",
+    "--ray-num-nodes": "scripts/local_cluster.sh starts two nodes on one machine; join them with --ray-address",
+    "--ray-ui": "start a cluster with `ray start --head` and join it with --ray-address",
+    "--resources-per-trial": 'write --config \'{"num_env_runners": .., "num_gpus_per_learner": ..}\'',
+    "--save-info": "write --out FILE.json",
+    "--torch": "write --framework torch, or leave it out",
+    "--trace": "the only framework is torch",
+    "--track-progress": "write --out FILE.json",
+    "--type": "the kind of a file is seen by its ending: .yaml, .yml or .py",
+    "--upload-dir": "write --storage-path URI",
+    "--use-shelve": "write --out FILE.json",
+    "--version": "write rllib --version",
+    "--video-dir": "write --render FILE.gif",
 }
 _PANELS = {"checkpoint_config.": "Checkpoints", "ray_": "Ray", "wandb_": "Logging", "verbose": "Logging"}
 _UNIONS = (Union, types.UnionType)
@@ -40,7 +61,9 @@ class TrainOptions(Settings):
     experiment_name: str | None = setting(None, "Name of the run folder in --storage-path.")
     resume: bool = setting(False, "Continue an interrupted run from its last checkpoints.")
     override: bool = setting(False, "Let flags win where they differ from the file.")
-    framework: Literal["torch"] | None = setting(None, "torch, which is the only one; kept from RLlib's command.")
+    framework: Annotated[Literal["torch"] | None, Expected("torch, the only one; leave it out")] = setting(
+        None, "torch, which is the only one; kept from RLlib's command."
+    )
     ray_address: str | None = setting(None, "Join this Ray cluster. Default: a local Ray.")
     ray_num_cpus: int | None = setting(None, "CPUs of the local Ray. Default: all.", ge=1)
     ray_num_gpus: int | None = setting(None, "GPUs of the local Ray. Default: all.", ge=0)
@@ -116,7 +139,8 @@ def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 **{key: value for key, value in given.items() if key in names},
             )
         except SettingError as error:
-            raise BadInputError(f"{names[error.key]}: {error.message}") from error
+            message = error.message.replace(" or null, got", ", got")  # no flag can be null
+            raise BadInputError(f"{names[error.key]}: {message}") from error
         return command(**arguments, options=options)
 
     signature = [*(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own), *parameters.values()]

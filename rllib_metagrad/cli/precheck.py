@@ -1,7 +1,8 @@
 """Check an experiment of one of our methods before Ray is imported, which takes seconds.
 
 Keys, types and values; the environment is built, wrapped, reset and stepped once; policies, mechanism and designer are
-built for it. Importing torch takes a second, so that comes last. What only RLlib knows is checked in validate.py.
+built for it. Importing torch takes longer than all the rest, so what needs it comes last. What only RLlib knows is
+checked in validate.py.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,17 @@ from rllib_metagrad.cli import metrics, rllib_keys, search_space
 from rllib_metagrad.cli.errors import one_line
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.settings import SettingError, nearest, renamed
+from rllib_metagrad.settings.idle import check_idle
+from rllib_metagrad.settings.import_path import is_import_path
+from rllib_metagrad.settings.method import MethodSettings
 from rllib_metagrad.settings.methods import METHODS, Method
+from rllib_metagrad.settings.policies import POLICY_KEYS, Policies
 from rllib_metagrad.settings.rllib import RLlibSettings
-from rllib_metagrad.settings.rllib_keys import check_name, check_values
+from rllib_metagrad.settings.rllib_keys import PUBLIC, check_name, check_values
+from rllib_metagrad.settings.together import check_batches, check_critics, check_response
 
 __all__ = [
     "MISTAKES",
-    "check_fit",
     "check_keys",
     "check_types",
     "method_of",
@@ -39,10 +44,10 @@ __all__ = [
 #: What a user's values make code raise.
 MISTAKES = (ValueError, TypeError, KeyError, AttributeError, AssertionError, ImportError, MemoryError, OverflowError)
 # Spellings that AlgorithmConfig.update_from_dict() accepts beside its attributes.
-_ALIASES = {"lambda", "callbacks", "framework", "input", "multiagent", "num_workers", "num_cpus_for_driver"}
+_ALIASES = {"lambda", "callbacks", "framework", "input", "multiagent", "num_workers", "num_cpus_for_driver", *PUBLIC}
 _OLD_STACK = ("enable_rl_module_and_learner", "enable_env_runner_and_connector_v2")
-# Agents may share policies in other ways than the ones known here; checkpoints are RLlib's to read.
-_FOR_RLLIB = ("policies", "policy_mapping_fn", "policy_mapping", "multiagent", "designer_checkpoint")
+# What only RLlib can read or build.
+_FOR_RLLIB = (*PUBLIC, "designer_checkpoint")
 
 
 def method_of(run: Any) -> Method | None:
@@ -60,12 +65,19 @@ def method_of(run: Any) -> Method | None:
     return None
 
 
-def precheck(experiment: Experiment, method: Method) -> bool:
+def precheck(
+    experiment: Experiment, method: Method, check_resources: Callable[[dict[str, Any]], None] | None = None
+) -> bool:
     """Checks all that can be known without Ray.
 
+    Args:
+        experiment: to check.
+        method: its algorithm's.
+        check_resources: see `validate`.
+
     Returns:
-        False where environment and designer must still be built: the environment is registered with Ray, agents are
-        mapped to policies, or the designer is a checkpoint's.
+        False where environment and designer must still be built: only Ray can make the environment, or the designer is
+        a checkpoint's.
 
     Raises:
         SettingError: with the key.
@@ -78,10 +90,12 @@ def precheck(experiment: Experiment, method: Method) -> bool:
         check_types(plain, known)
         with pointing_at_config(plain, path):
             settings = method.settings(plain)
-            RLlibSettings.from_keys({key: plain[key] for key in RLlibSettings.config_keys() if key in plain})
+            _check_together(plain, settings, method.config_defaults())
         _check_callbacks(plain.get("callbacks"))
         checked.append((path, plain, settings))
     metrics.check(experiment, None)
+    if check_resources is not None:
+        check_resources(checked[0][1])
     built = []
     for path, plain, settings in checked:
         if path is None or path[0] in ("env", "env_config", "centralized"):
@@ -91,12 +105,35 @@ def precheck(experiment: Experiment, method: Method) -> bool:
             # The first environment is that of all variants of other keys.
             built.append((path, env, [others[1:] for others in checked] if path is None else [(plain, settings)]))
             env.close()
-    metrics.check(experiment, built[0][1])
-    for path, env, variants in built:
-        for plain, settings in variants:
-            with pointing_at_config(plain, path):
-                check_fit(settings, env)
+    _each(_check_fit, built)
+    env, (plain, _) = built[0][1], built[0][2][0]
+    metrics.check(experiment, env, {*map(_policies(plain).policy_of, env.possible_agents)})
+    _each(_build, built)
     return True
+
+
+def _check_together(plain: Mapping[str, Any], settings: MethodSettings[Any, Any], defaults: Mapping[str, Any]) -> None:
+    """Settings beside one another, and policies, without an environment."""
+    rllib = RLlibSettings.from_keys({key: plain[key] for key in RLlibSettings.config_keys() if key in plain})
+    check_idle(settings, {**defaults, **plain}, defaults)
+    check_batches(rllib)
+    policies = _policies(plain)
+    policies.check()
+    loss = settings.agents.loss
+    own = [one.network for one in policies.own_settings().values() if one.network is not None]
+    # A user's own loss says itself, when torch is there, whether it needs a critic.
+    check_critics(rllib, loss, loss != "pg", [settings.agents.network, *own])
+    check_response(settings)
+    from rllib_metagrad.modules.fit import check_payments, mechanism_name
+
+    if plain.get("designer_checkpoint") is not None:
+        return
+    if not is_import_path(mechanism_name(settings.incentives, settings.designer)):
+        check_payments(settings)
+
+
+def _policies(plain: Mapping[str, Any]) -> Policies:
+    return Policies(**{key: plain[key] for key in POLICY_KEYS if plain.get(key) is not None})
 
 
 # -- keys and values ------------------------------------------------------------------------------------------
@@ -223,22 +260,26 @@ def _environment(plain: Mapping[str, Any], settings: Any) -> Any:
 
 
 def try_once(env: Any) -> None:
-    """Resets an environment, and makes a step of legal actions where it is a user's."""
+    """Resets an environment of a user's, and makes a step of legal actions.
+
+    Batches of ours load their compiled code for that, which takes half a second and can fail for no setting.
+    """
     from env_wrappers.masks import first_legal
 
+    if not env.one_by_one:
+        return
     env.reset(seed=0)
-    if env.one_by_one:
-        env.step(
-            [
-                np.stack(
-                    [
-                        first_legal(group.action_space, flags)
-                        for flags in ([None] * len(group.agents) if masks is None else masks[0])
-                    ]
-                )[None]
-                for group, masks in zip(env.groups, env.action_masks, strict=True)
-            ]
-        )
+    env.step(
+        [
+            np.stack(
+                [
+                    first_legal(group.action_space, flags)
+                    for flags in ([None] * len(group.agents) if masks is None else masks[0])
+                ]
+            )[None]
+            for group, masks in zip(env.groups, env.action_masks, strict=True)
+        ]
+    )
 
 
 def _check_memory(env: Any, num_envs: int) -> None:
@@ -285,24 +326,62 @@ def error_of_environment(env: str, env_config: Mapping[str, Any], error: BaseExc
     return SettingError("config.env_config", message if message.startswith(env) else f"{env}: {message}")
 
 
-def check_fit(settings: Any, env: Any) -> None:
-    """Builds policies, mechanism and designer for an environment, each agent with a policy of its own or all with one.
+def _each(fits: Callable[..., None], built: Iterable[tuple[Any, Any, Iterable[tuple[Any, Any]]]]) -> None:
+    """One check of every environment beside all settings that are to be trained in it."""
+    for path, env, variants in built:
+        for plain, settings in variants:
+            with pointing_at_config(plain, path):
+                fits(plain, settings, env)
+
+
+def _check_fit(plain: Mapping[str, Any], settings: MethodSettings[Any, Any], env: Any) -> None:
+    """What can be told of an environment without torch: every agent has a policy, the mechanism fits, and so on.
 
     Raises:
-        SettingError, ValueError: networks, mechanism or designer do not fit it.
+        ValueError: on one line.
     """
-    from rllib_metagrad.mechanisms import check_mechanism
-    from rllib_metagrad.modules.designer import mechanism_name
-    from rllib_metagrad.modules.population import make_setup, make_stacks
+    from rllib_metagrad.modules.fit import check_fit, check_payments
+
+    policies = _policies(plain)
+    for agent in env.possible_agents:
+        policies.policy_of(agent)
+    with _blaming_the_mechanism():
+        check_payments(settings)
+        check_fit(settings, _spec(plain, env))
+
+
+def _spec(plain: Mapping[str, Any], env: Any) -> Any:
+    """What policies and designer are built for."""
     from rllib_metagrad.modules.spec import EnvSpec
 
-    mechanism = mechanism_name(settings.incentives, settings.designer)
-    check_mechanism(mechanism, settings.incentives.mechanism_config)
-    spec = EnvSpec.of(env)
-    shared = settings.incentives.parameter_sharing
-    stacks = make_stacks(spec, lambda agent: "shared" if shared else agent)
+    return EnvSpec.of(env, filtered=plain.get("observation_filter") == "MeanStdFilter")
+
+
+def _build(plain: Mapping[str, Any], settings: MethodSettings[Any, Any], env: Any) -> None:
+    """Builds policies, mechanism and designer for an environment.
+
+    Raises:
+        SettingError, ValueError: networks, mechanism, losses or designer do not fit it.
+    """
+    from rllib_metagrad.modules.population import make_setup, make_stacks
+
+    policies, spec = _policies(plain), _spec(plain, env)
+    own = policies.own_settings()
+    with _blaming_the_mechanism():
+        stacks = make_stacks(spec, policies.policy_of, own)
+        setup = make_setup(settings, spec, stacks, own=own)
+    if settings.designer.objective is not None:
+        from rllib_metagrad.cli.try_objective import try_objective
+
+        # Made again: of a simulator there may be only one, and this one has been closed.
+        with closing(_environment(plain, settings)) as again:
+            try_objective(setup, stacks, again)
+
+
+@contextmanager
+def _blaming_the_mechanism() -> Iterator[None]:
     try:
-        make_setup(settings, spec, stacks)
+        yield
     except SettingError:
         raise
     except ValueError as error:

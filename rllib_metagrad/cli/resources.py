@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rllib_metagrad.cli.rllib_keys import KEYS
 from rllib_metagrad.settings import SettingError
+from rllib_metagrad.settings.rllib import RLlibSettings
 
-__all__ = ["Need", "check", "local", "needs_of"]
+__all__ = ["Need", "check", "local", "needs_of", "needs_of_plain"]
 
 _NOT_COUNTED = ("memory", "object_store_memory")
 
@@ -43,6 +45,39 @@ class Need:
         return str(self.number) if many else of_each
 
 
+def needs_of_plain(plain: Mapping[str, Any]) -> list[Need]:
+    """What RLlib will ask Ray for, told before Ray is imported; a test compares it with :func:`needs_of`.
+
+    Args:
+        plain: values by config key; missing ones have their defaults.
+    """
+    values = {**KEYS, **RLlibSettings.defaults(), **plain}
+    learners = values["num_learners"]
+    evaluation = values["evaluation_config"] if isinstance(values["evaluation_config"], Mapping) else {}
+    cpus, gpus = values["num_cpus_per_learner"], values["num_gpus_per_learner"]
+    cpus = (1 if gpus == 0 else 0) if cpus == "auto" else cpus
+    main = values["num_cpus_for_main_process"]
+    of_main = {
+        "CPU": main if learners else max(cpus, main),
+        "GPU": 0 if learners else gpus,
+        **values["custom_resources_for_main_process"],
+    }
+    of_learner = {"CPU": cpus, "GPU": gpus, **(values["custom_resources_per_learner"] or {})}
+    return _needs(
+        values,
+        of_main,
+        _of_runner(values),
+        _of_runner({**values, **evaluation}),
+        of_learner,
+        values["evaluation_num_env_runners"],
+    )
+
+
+def _of_runner(values: Mapping[str, Any]) -> dict[str, float]:
+    cpus, gpus = values["num_cpus_per_env_runner"], values["num_gpus_per_env_runner"]
+    return {"CPU": cpus, "GPU": gpus, **values["custom_resources_per_env_runner"]}
+
+
 def needs_of(config: Any, plain: dict[str, Any]) -> list[Need]:
     """What RLlib asks Ray for.
 
@@ -54,38 +89,55 @@ def needs_of(config: Any, plain: dict[str, Any]) -> list[Need]:
     bundles = list(request.bundles)
     learners, runners = config.num_learners, config.num_env_runners
     main = {} if request.head_bundle_is_empty else bundles.pop(0)
-    evaluating = len(bundles) - runners - learners
+    evaluating = max(0, len(bundles) - runners - learners)
+    return _needs(
+        vars(config),
+        main,
+        bundles[0] if runners else {},
+        bundles[runners] if evaluating else {},
+        bundles[-1] if learners else {},
+        evaluating,
+    )
+
+
+def _needs(
+    values: Mapping[str, Any],
+    of_main: Mapping[str, float],
+    of_runner: Mapping[str, float],
+    of_evaluation: Mapping[str, float],
+    of_learner: Mapping[str, float],
+    evaluating: int,
+) -> list[Need]:
+    """Of a trial's processes, from what one of each reserves."""
+    learners, runners = values["num_learners"], values["num_env_runners"]
     # Without learners of their own the main process learns, and reserves what a learner does.
     learns = "num_{}_per_learner" if learners == 0 else "num_{}_for_main_process"
-    cpus = "num_cpus_for_main_process" if config.num_cpus_per_learner == "auto" else learns.format("cpus")
-    of_runner = ("num_cpus_per_env_runner", "num_gpus_per_env_runner", "custom_resources_per_env_runner")
-    of_learner = ("num_cpus_per_learner", "num_gpus_per_learner", "custom_resources_per_learner")
-    of_main = (cpus, learns.format("gpus"), "custom_resources_for_main_process")
+    cpus = "num_cpus_for_main_process" if values["num_cpus_per_learner"] == "auto" else learns.format("cpus")
+    runner_keys = ("num_cpus_per_env_runner", "num_gpus_per_env_runner", "custom_resources_per_env_runner")
+    learner_keys = ("num_cpus_per_learner", "num_gpus_per_learner", "custom_resources_per_learner")
+    main_keys = (cpus, learns.format("gpus"), "custom_resources_for_main_process")
     return [
-        Need("main process", 1, main, None, of_main),
-        Need("env runners", runners, bundles[0] if runners else {}, "num_env_runners", of_runner),
-        Need(
-            "evaluation env runners",
-            max(0, evaluating),
-            bundles[runners] if evaluating > 0 else {},
-            "evaluation_num_env_runners",
-            of_runner,
-        ),
-        Need("learners", learners, bundles[-1] if learners else {}, "num_learners", of_learner),
+        Need("main process", 1, of_main, None, main_keys),
+        Need("env runners", runners, of_runner, "num_env_runners", runner_keys),
+        Need("evaluation env runners", evaluating, of_evaluation, "evaluation_num_env_runners", runner_keys),
+        Need("learners", learners, of_learner, "num_learners", learner_keys),
     ]
 
 
-def local(num_cpus: int | None, num_gpus: int | None) -> dict[str, float]:
+def local(needs: Sequence[Need], num_cpus: int | None, num_gpus: int | None) -> dict[str, float]:
     """What a Ray on this machine has.
 
+    Its GPUs are counted only where some are needed: torch must be imported for it.
+
     Args:
+        needs: of a trial.
         num_cpus, num_gpus: as given by flags; None for all there are.
     """
-    if num_gpus is None:
+    if num_gpus is None and any(need.of("GPU") for need in needs):
         import torch
 
         num_gpus = torch.cuda.device_count()
-    return {"CPU": num_cpus or os.cpu_count() or 1, "GPU": num_gpus}
+    return {"CPU": num_cpus or os.cpu_count() or 1, "GPU": num_gpus or 0}
 
 
 def check(needs: list[Need], there: Mapping[str, float], *, cluster: bool = False) -> None:

@@ -110,6 +110,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "config": _plain(experiment.config),
         "checkpoint_config": plain(experiment.checkpoint_config),
         "scheduler": _plain(experiment.scheduler),
+        "search_alg": _plain(experiment.search_alg),
     }
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from rllib_metagrad import metrics
 from rllib_metagrad.cli.experiment import Experiment
+from rllib_metagrad.cli.loggers import LOGGERS
 from rllib_metagrad.cli.progress import cell
 
 Column = tuple[metrics.Metric, str, str]
@@ -123,10 +124,11 @@ def _print_paths(console: Console, experiment: Experiment, trials: list[Trial], 
         if best is not None:
             lines.append((f"best by {attribute}", _short(best.checkpoint.path)))
     shown = best.checkpoint if best is not None else last
-    lines += [
-        ("figures", f"rllib report {folder}"),
-        ("curves", f"tensorboard --logdir {folder}"),
-    ]
+    written = LOGGERS if experiment.loggers is None else experiment.loggers
+    if "json" in written:
+        lines.append(("figures", f"rllib report {folder}"))
+    if "tensorboard" in written:
+        lines.append(("curves", f"tensorboard --logdir {folder}"))
     if shown is not None:
         lines.append(("evaluate", f"rllib evaluate {_short(shown.path)} --episodes 100"))
     width = max(len(name) for name, _ in lines)
@@ -136,6 +138,8 @@ def _print_paths(console: Console, experiment: Experiment, trials: list[Trial], 
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -9,6 +9,7 @@ import pathlib
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rllib_metagrad.cli import ray_session, resources, run_folder
@@ -17,7 +18,7 @@ from rllib_metagrad.cli.errors import BadInputError, CliError, InterruptedRunErr
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.experiment_file import load_experiments
 from rllib_metagrad.cli.flags import experiment_from_flags
-from rllib_metagrad.cli.options import TrainOptions
+from rllib_metagrad.cli.options import NAME_FLAGS, TrainOptions
 from rllib_metagrad.cli.python_file import copy_into
 from rllib_metagrad.settings import SettingError
 
@@ -81,16 +82,28 @@ def plan(options: TrainOptions, file: str | None) -> list[tuple[Experiment, str]
         run_folder.check_writable(root)
         wanted = options.experiment_name or experiment.name
         name = run_folder.name_to_resume(root, wanted) if options.resume else run_folder.fresh_name(root, wanted)
-        config, plain = validate(experiment)
+        config, plain = validate(experiment, _check_resources(options))
         needs = resources.needs_of(config, plain)
         if options.ray_address is None:
             with experiment.source.pointing():
-                resources.check(needs, resources.local(options.ray_num_cpus, options.ray_num_gpus))
+                resources.check(needs, resources.local(needs, options.ray_num_cpus, options.ray_num_gpus))
         experiment = experiment.model_copy(update={"needs": tuple(needs)})
         if options.resume and "://" not in root:
             run_folder.check_same(pathlib.Path(root) / name, experiment)
         planned.append((experiment, name))
     return planned
+
+
+def _check_resources(options: TrainOptions) -> Callable[[dict[str, Any]], None] | None:
+    """Checks what a variant needs of this machine before Ray is imported; None on a cluster, which may grow."""
+    if options.ray_address is not None:
+        return None
+
+    def check(plain: dict[str, Any]) -> None:
+        needs = resources.needs_of_plain(plain)
+        resources.check(needs, resources.local(needs, options.ray_num_cpus, options.ray_num_gpus))
+
+    return check
 
 
 def _check_flags(options: TrainOptions) -> None:
@@ -138,7 +151,7 @@ def _resume_command(file: str | None, name: str) -> str:
     arguments = [a for a in sys.argv[1:] if a != "--resume"]
     if arguments[:1] != ["train"]:  # called from Python, or by `rllib example run`
         arguments = ["train", "file", file] if file else ["train"]
-    if "--experiment-name" not in arguments:
+    if not any(argument.split("=")[0] in NAME_FLAGS for argument in arguments):
         arguments += ["--experiment-name", name]
     return shlex.join(["rllib", *arguments, "--resume"])
 
@@ -146,13 +159,11 @@ def _resume_command(file: str | None, name: str) -> str:
 def _run(experiment: Experiment, name: str, options: TrainOptions, console: Console, resume: str) -> None:
     from ray import tune
     from ray.tune.experiment import Trial
-    from ray.tune.search import BasicVariantGenerator
     from ray.tune.tune_config import ResumeConfig
 
-    from rllib_metagrad.cli import schedulers, search_space
+    from rllib_metagrad.cli import loggers, schedulers, search_algs, search_space
     from rllib_metagrad.cli.interrupt import GracefulStop
     from rllib_metagrad.cli.progress import Progress
-    from rllib_metagrad.cli.progress_csv import ProgressCSV
     from rllib_metagrad.cli.summary import print_summary
 
     root = run_folder.storage_root(experiment.storage_path)
@@ -168,9 +179,8 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
     if options.resume and isinstance(folder, pathlib.Path):
         for line in mend(folder):
             progress.tell(f"{experiment.name}: {line}")
-    seed = experiment.config.get("seed")
     try:
-        with stopper, progress:
+        with stopper, progress, loggers.only():
             analysis = tune.run(
                 experiment.run,
                 name=name,
@@ -179,17 +189,13 @@ def _run(experiment: Experiment, name: str, options: TrainOptions, console: Cons
                 time_budget_s=experiment.time_budget_s,
                 num_samples=experiment.num_samples,
                 storage_path=root,
-                # Seeded, so that a random search draws the same values again.
-                search_alg=BasicVariantGenerator(
-                    max_concurrent=experiment.max_concurrent_trials or 0,
-                    random_state=seed if isinstance(seed, int) else None,
-                ),
+                search_alg=search_algs.create(experiment),
                 scheduler=schedulers.create(experiment.scheduler),
                 checkpoint_config=tune.CheckpointConfig(**dict(experiment.checkpoint_config)),
                 max_failures=experiment.max_failures,
                 restore=experiment.restore,
                 resume_config=_resume_config(ResumeConfig) if options.resume else None,
-                callbacks=[stopper, progress, ProgressCSV(), *_wandb(options, name)],
+                callbacks=[stopper, progress, *loggers.create(experiment.loggers), *_wandb(options, name)],
                 raise_on_failed_trial=False,
                 verbose=0,
             )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from rllib_metagrad.cli import metrics, search_space
+from rllib_metagrad.cli import loggers, metrics, search_algs, search_space
 from rllib_metagrad.cli.experiment import Experiment
 from rllib_metagrad.cli.precheck import (
     MISTAKES,
@@ -23,7 +24,10 @@ from rllib_metagrad.cli.precheck import (
     try_once,
 )
 from rllib_metagrad.cli.schedulers import check_values
+from rllib_metagrad.metrics import OLD_NAMES_END
+from rllib_metagrad.old_metrics import current
 from rllib_metagrad.settings import SettingError, nearest, renamed
+from rllib_metagrad.settings.rllib_keys import PUBLIC
 
 __all__ = ["default_config", "validate"]
 
@@ -56,10 +60,16 @@ def default_config(run: Any) -> Any:
     return trainable.get_default_config()
 
 
-def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
+def validate(
+    experiment: Experiment, check_resources: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[Any, dict[str, Any]]:
     """Check algorithm, config keys, types, values and environment of an experiment.
 
     Every value of a grid and both ends of every range are checked, see `search_space.variants`.
+
+    Args:
+        experiment: to check.
+        check_resources: raises a SettingError where a variant needs what is not there; None if nobody can say.
 
     Returns:
         The AlgorithmConfig of the experiment's first variant, and that variant as a dict.
@@ -70,7 +80,8 @@ def validate(experiment: Experiment) -> tuple[Any, dict[str, Any]]:
     with experiment.source.pointing():
         method = method_of(experiment.run)
         _warn_of_old_names(experiment)
-        complete = method is not None and precheck(experiment, method)
+        search_algs.check(experiment)
+        complete = method is not None and precheck(experiment, method, check_resources)
         return _validate_with_ray(experiment, complete)
 
 
@@ -86,6 +97,8 @@ def _validate_with_ray(experiment: Experiment, complete: bool) -> tuple[Any, dic
     check_keys(experiment, known)
     search_space.resolve(experiment.config, "config")
     check_values(experiment.scheduler)
+    search_algs.check_values(experiment)
+    loggers.check_values(experiment.loggers)
     first: tuple[Any, dict[str, Any]] | None = None
     for path, plain in search_space.variants(experiment.config):
         check_types(plain, known)
@@ -108,6 +121,17 @@ def _warn_of_old_names(experiment: Experiment) -> None:
             written = new if now == value else f"{new}: {now}"
             place = experiment.source.at(f"config.{key}")
             print(f"rllib: warning: {place}: write {written}; the old name goes with the next version", file=sys.stderr)
+    for key, name in metrics.used(experiment):
+        if (now := current(name)) != name:
+            place = (
+                f"{experiment.source.at(key)}: "
+                if key.startswith("stop.")
+                else f"{experiment.source.at(key)}: {name}: "
+            )
+            print(
+                f"rllib: warning: {place}write {now}; the old name is reported until version {OLD_NAMES_END}",
+                file=sys.stderr,
+            )
 
 
 def _properties(config: Any) -> set[str]:
@@ -179,16 +203,23 @@ def _creator(config: Any) -> Any:
 
 def _check_designed(config: Any, creator: Any, name: str, experiment: Experiment) -> None:
     """An environment in a batch of one, reset; policies, mechanism and designer are built for it."""
-    from rllib_metagrad.environments import build_env
+    from rllib_metagrad.environments import build_env, filter_options
     from rllib_metagrad.modules.spec import EnvSpec
 
     try:
         env = build_env(config, 1, creator)
         try_once(env)
     except Exception as error:  # a user's environment may raise anything
+        if isinstance(error, SettingError) and error.key in PUBLIC:
+            raise SettingError(f"config.{error.key}", error.message) from error
         raise error_of_environment(name, config.env_config, error) from error
     with pointing_at_config(experiment.config, None):
-        spec = EnvSpec.of(env)
-        config.make_setup(spec, config.make_stacks(spec))
-    metrics.check(experiment, env)
+        spec = EnvSpec.of(env, filtered=filter_options(config, env) is not None)
+        stacks = config.make_stacks(spec)
+        setup = config.make_setup(spec, stacks)
+        if setup.settings.designer.objective is not None:
+            from rllib_metagrad.cli.try_objective import try_objective
+
+            try_objective(setup, stacks, env)
+    metrics.check(experiment, env, [policy for stack in stacks for policy in stack.policy_ids])
     env.close()

@@ -208,6 +208,7 @@ def descend(
         cost = cost.step(of_cost, adam(setup, designer.cost_lr, designer.grad_clip))
         state = replace(state, eta=replace(eta, value=cost.value), cost_optimizer=cost.optimizer)
     metrics: Metrics = [Measured(META_GRADIENT_NORM, gradient.meta.norm())]
+    metrics += setup.of_gradient(gradient.meta + of_cost)
     if gradient.cost is not None:
         metrics.append(Measured(COST_GRADIENT_NORM, gradient.cost.norm()))
     metrics.append(Measured(DESIGNER_COST, gradient.cost_value))

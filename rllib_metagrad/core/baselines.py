@@ -85,6 +85,7 @@ def dual_rl_designer_step(
         if not all_finite(setup, "the designer", grad):
             return state, None, [*metrics, Measured(SKIPPED_UPDATES, 1)]
         state = replace(state, eta=state.eta.step(grad, designer_adam(setup)))
+    metrics += setup.of_gradient(grad)
     mean_entropy = (weights * entropy.detach().reshape(old.shape)).sum()
     metrics += [
         Measured(DESIGNER_LOSS, reduction.sum(loss.detach())),

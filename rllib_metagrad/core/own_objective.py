@@ -41,14 +41,19 @@ def find_objective(path: str) -> Objective:
 def judge(path: str | None) -> Callable[[Trajectory], Trajectory]:
     """What gives trajectories R^ID by a user's function, zero where nothing was stepped; None leaves it as it is.
 
-    It raises a SettingError, on one line, unless the function gives a finite number for each step, ``[T, B]``.
+    It raises a SettingError, on one line, if the function fails or does not give a finite number for each step,
+    ``[T, B]``.
     """
     if path is None:
         return lambda trajectory: trajectory
     objective = find_objective(path)
 
     def judged(trajectory: Trajectory) -> Trajectory:
-        values, shape = objective(trajectory), tuple(trajectory.stepped.shape)
+        try:
+            values, shape = objective(trajectory), tuple(trajectory.stepped.shape)
+        except Exception as error:  # a user's function may raise anything
+            said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise SettingError("designer_objective", f"{path} fails: {said}") from error
         if not isinstance(values, Tensor) or tuple(values.shape) != shape:
             got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise SettingError("designer_objective", f"{path} must return a tensor [T, B], {shape}, got {got}")

@@ -15,7 +15,7 @@ from rllib_metagrad.core.agent_update import AgentState, ForwardPass, Lesson, Po
 from rllib_metagrad.core.optimizers import OptimizerState
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.trajectory import Trajectory
-from rllib_metagrad.metrics import Metric
+from rllib_metagrad.metrics import DESIGNER_GRAD_NORM, Metric
 from rllib_metagrad.settings import (
     AgentSettings,
     DesignerSettings,
@@ -225,6 +225,7 @@ class Setup(Generic[F_co, D_co, I_co]):
         env_steps: when the settings hold, see :meth:`at`.
         stack_names: of the stacks, for messages.
         answer_critics: of every stack, for ``designer_response: critic``; else empty.
+        log_gradients: report the norm of the designer's gradient, too.
     """
 
     policies: tuple[Policy, ...]
@@ -235,6 +236,11 @@ class Setup(Generic[F_co, D_co, I_co]):
     env_steps: int = 0
     stack_names: tuple[str, ...] = ()
     answer_critics: tuple[AnswerCritic, ...] = ()
+    log_gradients: bool = False
+
+    def of_gradient(self, grad: Tensor) -> Metrics:
+        """The norm of the designer's gradient, where it is wanted."""
+        return [Measured(DESIGNER_GRAD_NORM, grad.norm())] if self.log_gradients else []
 
     def at(self, env_steps: int) -> Self:
         """After so many environment steps: schedules at their values. What learns takes this."""

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from ray.rllib.core import COMPONENT_RL_MODULE
+from ray.rllib.core import COMPONENT_METRICS_LOGGER, COMPONENT_RL_MODULE
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME, WEIGHTS_SEQ_NO
 from torch import Tensor
 
 from rllib_metagrad.core.agent_update import ForwardPass
 from rllib_metagrad.core.algorithm import agents_step
+from rllib_metagrad.core.kinds import KINDS
 from rllib_metagrad.core.reduction import OneLearner, Reduction
 from rllib_metagrad.core.state import (
     AgentsUpdate,  # noqa: F401  (checkpoints of version 0.1 look for it here)
@@ -41,6 +42,7 @@ from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.population import Stack
 from rllib_metagrad.modules.rl_modules import DESIGNER, RowModule
 from rllib_metagrad.modules.spec import EnvSpec
+from rllib_metagrad.old_metrics import without_old_names
 from rllib_metagrad.process import prepare_torch
 from rllib_metagrad.ray_compat import CompatLearner
 
@@ -63,6 +65,7 @@ class IncentiveLearner(CompatLearner):
         state: all that learning changes.
     """
 
+    state_kinds = KINDS
     # RLlib's own build() looks at the module before there are parameters.
     _parameters_built = False
 
@@ -263,6 +266,8 @@ class IncentiveLearner(CompatLearner):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`get_state` (full states only)."""
+        if COMPONENT_METRICS_LOGGER in state:
+            state = {**state, COMPONENT_METRICS_LOGGER: without_old_names(state[COMPONENT_METRICS_LOGGER])}
         super().set_state(state)
         self.weights_seq_no = int(state.get(WEIGHTS_SEQ_NO, self.weights_seq_no))
         self._read_modules()

@@ -1,18 +1,22 @@
-"""What a mechanism is, and the two that pay additive incentives."""
+"""What a mechanism is, and the two that pay additive incentives.
+
+A mistake in a mechanism's name, settings or facts is told before torch is imported, which takes longer than all that is
+checked: mechanisms use tensors by their methods.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any, ClassVar, Literal
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from env_wrappers.facts import Facts
-from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.settings import Settings, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rllib_metagrad.core.trajectory import Trajectory
 
 
 class Mechanism(ABC):
@@ -116,8 +120,8 @@ class BoundedIncentives(Mechanism):
         """Scaled sigmoid or softsign, elementwise."""
         scale = self.config.scale
         if self.config.squash == "softsign":
-            return (0.5 * scale) * (1 + F.softsign(raw))
-        return scale * torch.sigmoid(raw)
+            return (0.5 * scale) * (1 + raw / (raw.abs() + 1))
+        return scale * raw.sigmoid()
 
 
 class ActionIncentives(BoundedIncentives):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from env_wrappers.facts import UnitFacts
-from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.mechanisms.base import BoundedIncentives
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rllib_metagrad.core.trajectory import Trajectory
 
 __all__ = ["Payment", "Toll"]
 
@@ -36,6 +37,8 @@ class Payment(BoundedIncentives):
     @cached_property
     def units(self) -> Tensor:
         """``[A, U]`` of each action type."""
+        import torch
+
         return torch.tensor(self.facts.units)
 
     def incentives(self, output: Tensor, trajectory: Trajectory) -> Tensor:

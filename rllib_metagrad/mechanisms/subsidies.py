@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from env_wrappers.facts import HouseFacts
-from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.mechanisms.base import BoundedIncentives
 from rllib_metagrad.settings import setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rllib_metagrad.core.trajectory import Trajectory
 
 __all__ = ["HouseSubsidy"]
 

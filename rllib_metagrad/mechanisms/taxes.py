@@ -7,16 +7,19 @@ rewards are a function of the rates, with a gradient.
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from env_wrappers.facts import TaxContext, TaxFacts
-from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.mechanisms.base import BoundedIncentives
 from rllib_metagrad.mechanisms.welfare import SocialWelfare, productivity_times_equality, social_welfare
 from rllib_metagrad.settings import setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from rllib_metagrad.core.trajectory import Trajectory
 
 __all__ = ["BracketedTax", "LinearTax", "bracketed_tax", "isoelastic_utility", "net_transfers"]
 
@@ -35,8 +38,8 @@ def bracketed_tax(income: Tensor, rates: Tensor, cutoffs: Tensor) -> Tensor:
     Returns:
         ``[..., N]`` in coin, differentiable in ``rates``.
     """
-    sizes = torch.diff(cutoffs, append=cutoffs.new_full((1,), torch.inf))
-    within = torch.minimum((income.unsqueeze(-1) - cutoffs).clamp(min=0), sizes)
+    sizes = cutoffs.diff(append=cutoffs.new_full((1,), math.inf))
+    within = (income.unsqueeze(-1) - cutoffs).clamp(min=0).minimum(sizes)
     return (within * rates.unsqueeze(-2)).sum(-1)
 
 
@@ -47,7 +50,7 @@ def net_transfers(owed: Tensor, coin: Tensor) -> Tensor:
         owed: ``[..., N]`` taxes.
         coin: ``[..., N]`` that can be taken; nobody pays more.
     """
-    paid = torch.minimum(coin, owed)
+    paid = coin.minimum(owed)
     return paid.mean(-1, keepdim=True) - paid
 
 
@@ -77,6 +80,8 @@ class BracketedTax(BoundedIncentives):
     @cached_property
     def cutoffs(self) -> Tensor:
         """``[K]`` in coin, where brackets begin."""
+        import torch
+
         return torch.tensor(self.facts.bracket_cutoffs)
 
     @cached_property
@@ -97,14 +102,14 @@ class BracketedTax(BoundedIncentives):
         """Net transfers in coin; their sum over agents is zero."""
         # What is above the cap is not levied, and has no gradient.
         cap = TaxContext.read(trajectory.context).rate_cap.unsqueeze(-1)
-        return self._transfers(torch.minimum(self.rates(output), cap), trajectory)
+        return self._transfers(self.rates(output).minimum(cap), trajectory)
 
     def _transfers(self, rates: Tensor, trajectory: Trajectory) -> Tensor:
         """Net transfers ``[T, B, N]`` in coin at marginal rates ``[T, B, K]``."""
         context = TaxContext.read(trajectory.context)
         owed = bracketed_tax(context.income, rates, self.cutoffs.to(rates))
         levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
-        return torch.where(levied, net_transfers(owed, context.coin), 0.0)
+        return net_transfers(owed, context.coin).where(levied, 0.0)
 
     def rewards(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """Rewards ``[T, B, N]`` under these rates, as if everybody had acted as recorded.
@@ -115,9 +120,9 @@ class BracketedTax(BoundedIncentives):
         context = TaxContext.read(trajectory.context)
         recorded = self._utility(self._recorded_coin(trajectory), trajectory)
         levied = (context.tax_day > 0).unsqueeze(-1) & trajectory.active
-        in_force = torch.where(levied, recorded - context.previous_utility, trajectory.rewards)
+        in_force = (recorded - context.previous_utility).where(levied, trajectory.rewards)
         other = self._utility(self._coin_under(output, trajectory), trajectory)
-        gap = torch.where(trajectory.active, other - recorded, 0.0)
+        gap = (other - recorded).where(trajectory.active, 0.0)
         return in_force + gap - _before(gap, trajectory)
 
     def _recorded_coin(self, trajectory: Trajectory) -> Tensor:
@@ -142,16 +147,18 @@ class BracketedTax(BoundedIncentives):
         """
         coin = self._coin_under(output, trajectory)
         if self.welfare is None:
-            return torch.where(trajectory.stepped, productivity_times_equality(coin), trajectory.designer_rewards)
+            return productivity_times_equality(coin).where(trajectory.stepped, trajectory.designer_rewards)
         income = TaxContext.read(trajectory.context).income
         other = self.welfare(income, coin, self._utility(coin, trajectory))
         as_it_was = self._recorded_coin(trajectory)
         recorded = self.welfare(income, as_it_was, self._utility(as_it_was, trajectory))
-        gap = torch.where(trajectory.stepped, other - recorded, 0.0)
+        gap = (other - recorded).where(trajectory.stepped, 0.0)
         return trajectory.designer_rewards + gap - _before(gap, trajectory)
 
     def _coin_under(self, output: Tensor, trajectory: Trajectory) -> Tensor:
         """All coin ``[T, B, N]`` after each step's taxes, had these rates been in force since the episode's start."""
+        import torch
+
         now = self.incentives(output, trajectory)
         gained = (now - self._transfers(TaxContext.read(trajectory.context).rates, trajectory)).cumsum(0)
         # Of all taxes before this step's, in its episode alone.
@@ -166,11 +173,13 @@ class BracketedTax(BoundedIncentives):
 def _before(values: Tensor, trajectory: Trajectory) -> Tensor:
     """The values of the step before ``[T, B, ...]``, zero in an episode's first."""
     over = _shifted(trajectory.over).reshape(*values.shape[:2], *[1] * (values.ndim - 2))
-    return torch.where(over, 0.0, _shifted(values))
+    return _shifted(values).where(~over, 0.0)
 
 
 def _shifted(values: Tensor) -> Tensor:
     """The values one row later, zeros in the first row."""
+    import torch
+
     return torch.cat([torch.zeros_like(values[:1]), values[:-1]])
 
 

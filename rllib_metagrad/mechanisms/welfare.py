@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Up to here the package takes the exact Gini index.
 _EXACT_GINI = 29
 
 #: Of income before taxes, coin and utility after them, ``[..., N]`` each, to ``[...]``.
-SocialWelfare = Callable[[Tensor, Tensor, Tensor], Tensor]
+SocialWelfare: TypeAlias = "Callable[[Tensor, Tensor, Tensor], Tensor]"
 
 
 def productivity_times_equality(coin: Tensor) -> Tensor:

@@ -10,13 +10,11 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from env_wrappers.facts import DesignerFacts
-from rllib_metagrad.mechanisms import Mechanism, make_mechanism
+from rllib_metagrad.mechanisms import Mechanism
 from rllib_metagrad.modules.distributions import (
     ActionDistribution,
     Categorical,
@@ -24,13 +22,19 @@ from rllib_metagrad.modules.distributions import (
     MultiCategorical,
 )
 from rllib_metagrad.modules.filters import network_for
-from rllib_metagrad.modules.networks import Parameters, check_encoder
+from rllib_metagrad.modules.fit import (
+    check_encoder,
+    constant_outputs,
+    designer_facts,
+    fitting_mechanism,
+    frozen_designer,
+)
+from rllib_metagrad.modules.networks import Parameters
 from rllib_metagrad.modules.own_networks import make_network
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import (
     DesignerSettings,
     FixedIncentiveSettings,
-    FrozenDesigner,
     IncentiveFunctionSettings,
     IncentiveSettings,
     LearningDesignerSettings,
@@ -213,12 +217,7 @@ class ConstantDesigner(Designer):
     def __init__(self, mechanism: Mechanism, outputs: Sequence[float] | None) -> None:
         self.mechanism = mechanism
         self.parameters = Parameters([])
-        values = [0.0] * mechanism.num_outputs if outputs is None else list(outputs)
-        if len(values) != mechanism.num_outputs:
-            raise ValueError(
-                f"fixed_incentives has {len(values)} values, but the mechanism takes {mechanism.num_outputs}"
-            )
-        self._outputs = torch.tensor(values, dtype=torch.float32)
+        self._outputs = torch.tensor(constant_outputs(mechanism, outputs), dtype=torch.float32)
 
     def initialize(self, generator: torch.Generator) -> Tensor:
         """Nothing to learn: ``[1, 0]``."""
@@ -273,38 +272,6 @@ class AnswerCritic:
         return self.network.apply(self.parameters.split(psi), observations)
 
 
-def frozen_designer(incentives: IncentiveSettings) -> FrozenDesigner | None:
-    """The checkpoint's designer that plays instead of one of these settings, if there is one.
-
-    Raises:
-        ValueError: while it is only a path, see ``algorithms/frozen.py``.
-    """
-    given = incentives.designer_checkpoint if isinstance(incentives, FixedIncentiveSettings) else None
-    if isinstance(given, str):
-        raise ValueError(f"designer_checkpoint: {given} has not been read")
-    return given
-
-
-def designer_facts(spec: EnvSpec) -> dict[str, Any]:
-    """By name, what an environment must have in common with another one for a designer to fit both."""
-    return {
-        "possible_agents": spec.possible_agents,
-        "action_type_names": spec.action_type_names,
-        "state_shape": spec.state_shape,
-        "action_feature_size": spec.action_feature_size,
-    }
-
-
-def mechanism_name(incentives: IncentiveSettings, designer: DesignerSettings) -> str:
-    """The mechanism that the user names, or the usual one of this kind of designer."""
-    if (frozen := frozen_designer(incentives)) is not None:
-        return mechanism_name(frozen.incentives, frozen.designer)
-    if isinstance(incentives.mechanism, str):
-        return incentives.mechanism
-    continuous = isinstance(designer, StochasticDesignerSettings) and designer.levels is None
-    return "agent_incentives" if continuous else "action_incentives"
-
-
 def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spec: EnvSpec) -> Designer:
     """The designer of an environment; what kind it is, its settings say.
 
@@ -320,20 +287,7 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
                     f"{frozen.env[what]}; name a checkpoint of the same game",
                 )
         return make_designer(frozen.incentives, frozen.designer, spec)
-    name = mechanism_name(incentives, designer)
-    mechanism = make_mechanism(
-        name, spec.num_agents, spec.num_action_types, incentives.mechanism_config, spec.mechanism_facts, spec.name
-    )
-    if mechanism.read_by_environment and not DesignerFacts.read(spec.mechanism_facts).reads_designer_output:
-        raise ValueError(
-            f"mechanism {name!r} has nothing to decide in {spec.name}, whose env_config fixes it; "
-            "leave it to the designer (tax: external)"
-        )
-    if mechanism.in_objective and _costs_what_is_paid(designer):
-        raise SettingError(
-            "designer_cost_coeff",
-            f"would count again what is paid, which R^ID of {spec.name} has in it with mechanism {name}; set it to 0",
-        )
+    mechanism = fitting_mechanism(incentives, designer, spec)
     check_encoder("designer_network", designer.network, spec.state_picture_shape, "the designer", spec.name)
     # What the environment reads is decided before anybody has acted.
     features = 0 if mechanism.read_by_environment else spec.num_features
@@ -350,13 +304,6 @@ def make_designer(incentives: IncentiveSettings, designer: DesignerSettings, spe
         )
     constant = incentives.fixed_incentives if isinstance(incentives, FixedIncentiveSettings) else None
     return ConstantDesigner(mechanism, constant)
-
-
-def _costs_what_is_paid(designer: DesignerSettings) -> bool:
-    """Whether the cost psi of incentives that were paid has a weight."""
-    if not isinstance(designer, IncentiveFunctionSettings):
-        return False
-    return designer.cost == "realized" and designer.cost_coeff != 0
 
 
 def find_incentive_function(designer: IncentiveFunctionSettings) -> type[IncentiveFunction]:

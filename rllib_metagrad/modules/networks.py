@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from rllib_metagrad.settings import NetworkSettings, SettingError
+from rllib_metagrad.settings import NetworkSettings
 from rllib_metagrad.settings.networks import PICTURE_AND_VECTOR
 
 # Pictures go through in blocks whose feature maps, this many numbers, stay in a core's cache between two layers: whole
@@ -25,7 +25,8 @@ _BLOCK = 300_000
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "tanh": torch.tanh,
-    "silu": F.silu,
+    # Of plain operations: F.silu has no forward mode over reverse mode, which the mixed meta-gradient needs.
+    "silu": lambda x: x * torch.sigmoid(x),
     "elu": F.elu,
 }
 
@@ -226,23 +227,3 @@ class Parameters:
             KeyError: if a leaf is missing.
         """
         return torch.cat([named[leaf.name].reshape(stack, leaf.size) for leaf in self.leaves], dim=1)
-
-
-def check_encoder(key: str, settings: NetworkSettings, picture: Sequence[int] | None, who: str, env: str) -> None:
-    """Checks that a network finds what its encoder looks at.
-
-    Args:
-        key: of the network.
-        settings: its settings.
-        picture: shape of the picture that the network's input begins with, or None.
-        who: observes it, for the message.
-        env: the environment's name.
-
-    Raises:
-        SettingError: if the encoder wants a picture and there is none.
-    """
-    if settings.encoder is not None and picture is None:
-        raise SettingError(
-            f"{key}.encoder",
-            f"is {settings.encoder}, but what {who} observes in {env!r} is no picture with a vector; leave it out",
-        )

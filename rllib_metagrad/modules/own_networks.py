@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -71,14 +71,18 @@ def make_network(
     return ModuleNetwork(key, input_shape, output_size, settings, prefix, num_features)
 
 
-class ModuleNetwork:
+class FunctionalModule:
     """A ``torch.nn.Module`` as pure function of stacked leaves: ``functional_call``, mapped over the stack by ``vmap``.
 
-    Pictures (uint8) reach the module as floats in [0, 1], channels last; all else as floats. Its constant buffers are
-    those that it has with torch's generator at seed 0, the same in every process.
+    Its constant buffers are those that it has with torch's generator at seed 0, the same in every process.
 
     Args:
-        key, input_shape, output_size, settings, prefix, num_features: see :func:`make_network`.
+        key: of the setting that names it, for messages.
+        name: of the module, for messages.
+        construct: makes one, with fresh parameters from torch's own generator.
+        examples: three rows of each of its inputs, ``[3, *shape]``.
+        output_size: of what it returns, ``[n, output_size]`` for n rows.
+        prefix: of the leaves' names.
 
     Raises:
         SettingError: on one line, unless the module is a function of its parameters and each row of its input that can
@@ -88,17 +92,13 @@ class ModuleNetwork:
     def __init__(
         self,
         key: str,
-        input_shape: Sequence[int],
+        name: str,
+        construct: Callable[[], nn.Module],
+        examples: Sequence[Tensor],
         output_size: int,
-        settings: NetworkSettings,
         prefix: str,
-        num_features: int | None,
     ) -> None:
-        self._class = find_module(key, settings, num_features is not None)
-        self._given = (tuple(input_shape), output_size)
-        self._keywords = {} if num_features is None else {"num_features": num_features}
-        self._keywords |= settings.custom_config
-        self.num_features = num_features
+        self._construct = construct
         try:
             self.module = self._make(0)
             self._names = [name for name, _ in self.module.named_parameters()]
@@ -106,12 +106,15 @@ class ModuleNetwork:
                 Leaf(prefix + name.replace(".", "__"), tuple(value.shape), 0.0, self.draw)
                 for name, value in self.module.named_parameters()
             ]
-            problem = self._problem(tuple(input_shape), output_size)
+            problem = self._problem(examples, output_size)
+        except SettingError:
+            raise
         except Exception as error:  # a user's module may raise anything
             first = " ".join(str(error).split(". ")[0].split())
-            problem = f"fails with inputs of shape {tuple(input_shape)}: {type(error).__name__}: {first}"
+            shape = tuple(examples[0].shape[1:])
+            problem = f"fails with inputs of shape {shape}: {type(error).__name__}: {first}"
         if problem is not None:
-            raise SettingError(f"{key}.custom", f"{settings.custom} {problem}")
+            raise SettingError(key, f"{name} {problem}")
 
     def draw(self, stack: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Start of a stack of modules, each as its constructor leaves it, by the leaves' names: ``[P, *shape]``."""
@@ -122,47 +125,38 @@ class ModuleNetwork:
             for leaf, name in zip(self.leaves, self._names, strict=True)
         }
 
-    def apply(self, leaves: Sequence[Tensor], x: Tensor, extra: Tensor | None = None) -> Tensor:
+    def run(self, leaves: Sequence[Tensor], *inputs: Tensor, **fixed: Any) -> Tensor:
         """Runs the modules.
 
         Args:
             leaves: of :attr:`leaves`, each ``[P, *shape]``; more may follow.
-            x: ``[P, n, *input_shape]``.
-            extra: ``[P, n, num_features]``, of a designer.
+            inputs: ``[P, n, *shape]``.
+            fixed: further arguments of the module.
 
         Returns:
             ``[P, n, output_size]``.
         """
-        parameters = dict(zip(self._names, leaves, strict=False))
-        like = leaves[0]
-        x = x.to(like) / 255 if x.dtype == torch.uint8 else x.to(like)
-        inputs = [x]
-        if self.num_features is not None:
-            inputs.append(x.new_zeros(*x.shape[:2], 0) if extra is None else extra.to(like))
+        parameters, like = dict(zip(self._names, leaves, strict=False)), leaves[0]
         buffers = {
             name: value.to(like) if value.is_floating_point() else value.to(like.device)
             for name, value in self.module.named_buffers()
         }
 
-        def run(parameters: dict[str, Tensor], *inputs: Tensor) -> Tensor:
-            return torch.func.functional_call(self.module, (parameters, buffers), inputs)
+        def call(parameters: dict[str, Tensor], *inputs: Tensor) -> Tensor:
+            return torch.func.functional_call(self.module, (parameters, buffers), inputs, fixed)
 
-        return torch.vmap(run)(parameters, *inputs)
+        return torch.vmap(call)(parameters, *inputs)
 
     def _make(self, seed: int) -> nn.Module:
         with _torch_seed(seed):
-            return self._class(*self._given, **copy.deepcopy(self._keywords))
+            return self._construct()
 
-    def _problem(self, input_shape: tuple[int, ...], output_size: int) -> str | None:
-        """What makes the module unfit, found with random inputs; None if nothing does."""
-        generator = torch.Generator().manual_seed(0)
+    def _problem(self, inputs: Sequence[Tensor], output_size: int) -> str | None:
+        """What makes the module unfit, found with examples of inputs; None if nothing does."""
         if not self.leaves:
             return "has no parameters"
         if frozen := [name for name, value in self.module.named_parameters() if not value.requires_grad]:
             return f"has a parameter that must not learn, {frozen[0]}: make it a buffer"
-        inputs = [torch.rand(3, *input_shape, generator=generator)]
-        if self.num_features is not None:
-            inputs.append(torch.rand(3, self.num_features, generator=generator))
         before = {name: value.clone() for name, value in self.module.named_buffers()}
         with torch.no_grad(), _torch_seed(1):
             outputs, again = self.module(*inputs), self.module(*inputs)
@@ -185,13 +179,69 @@ class ModuleNetwork:
         leaves = [start[leaf.name].requires_grad_() for leaf in self.leaves]
         with forward_ad.dual_level():
             duals = [forward_ad.make_dual(leaf, torch.ones_like(leaf)) for leaf in leaves]
-            torch.autograd.grad(self.apply(duals, *inputs).square().sum(), duals, allow_unused=True)
+            torch.autograd.grad(self.run(duals, *inputs).square().sum(), duals, allow_unused=True)
         grads = torch.autograd.grad(
-            self.apply(leaves, *inputs).square().sum(), leaves, create_graph=True, allow_unused=True
+            self.run(leaves, *inputs).square().sum(), leaves, create_graph=True, allow_unused=True
         )
         total = sum((grad.square().sum() for grad in grads if grad is not None), torch.zeros(()))
         if total.requires_grad:
             torch.autograd.grad(total, leaves, allow_unused=True)
+
+
+class ModuleNetwork(FunctionalModule):
+    """A user's module, by the import path in settings.
+
+    Pictures (uint8) reach the module as floats in [0, 1], channels last; all else as floats.
+
+    Args:
+        key, input_shape, output_size, settings, prefix, num_features: see :func:`make_network`.
+
+    Raises:
+        SettingError: see :class:`FunctionalModule`.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        input_shape: Sequence[int],
+        output_size: int,
+        settings: NetworkSettings,
+        prefix: str,
+        num_features: int | None,
+    ) -> None:
+        found = find_module(key, settings, num_features is not None)
+        keywords = {} if num_features is None else {"num_features": num_features}
+        keywords |= settings.custom_config
+        self.num_features = num_features
+        generator = torch.Generator().manual_seed(0)
+        examples = [torch.rand(3, *input_shape, generator=generator)]
+        if num_features is not None:
+            examples.append(torch.rand(3, num_features, generator=generator))
+        super().__init__(
+            f"{key}.custom",
+            str(settings.custom),
+            lambda: found(tuple(input_shape), output_size, **copy.deepcopy(keywords)),
+            examples,
+            output_size,
+            prefix,
+        )
+
+    def apply(self, leaves: Sequence[Tensor], x: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Runs the modules.
+
+        Args:
+            leaves: of :attr:`leaves`, each ``[P, *shape]``; more may follow.
+            x: ``[P, n, *input_shape]``.
+            extra: ``[P, n, num_features]``, of a designer.
+
+        Returns:
+            ``[P, n, output_size]``.
+        """
+        like = leaves[0]
+        x = x.to(like) / 255 if x.dtype == torch.uint8 else x.to(like)
+        if self.num_features is None:
+            return self.run(leaves, x)
+        return self.run(leaves, x, x.new_zeros(*x.shape[:2], 0) if extra is None else extra.to(like))
 
 
 def check_networks(networks: dict[str, Any]) -> None:

@@ -148,7 +148,10 @@ class StackedPolicy:
 
     def outputs(self, theta: Tensor, observations: Tensor) -> tuple[Tensor, Tensor | None]:
         """Parameters of the action distribution: outputs ``[P, n, O]``, log standard deviations ``[P, 1, D]``."""
-        leaves = self.parameters.split(theta)
+        return self.outputs_of(self.parameters.split(theta), observations)
+
+    def outputs_of(self, leaves: list[Tensor], observations: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same of parameters as :attr:`parameters` cuts them."""
         return self._actor_outputs(leaves, observations)[0], self._log_std(leaves)
 
     def fisher_product(
@@ -182,7 +185,7 @@ class StackedPolicy:
 
         Takes theta as :attr:`parameters` cuts it, since a rollout acts many times by the same parameters.
         """
-        outputs, log_std = self._actor_outputs(leaves, observations)[0], self._log_std(leaves)
+        outputs, log_std = self.outputs_of(leaves, observations)
         if greedy:
             actions = self.distribution.mode(outputs, log_std, masks)
             return actions, self.distribution.log_prob(outputs, log_std, actions, masks, 0.0)

@@ -17,7 +17,7 @@ from rllib_metagrad.core.state import Setup
 from rllib_metagrad.mechanisms import Mechanism
 from rllib_metagrad.modules.designer import AnswerCritic, make_designer, make_designer_critic
 from rllib_metagrad.modules.filters import network_for
-from rllib_metagrad.modules.networks import check_encoder
+from rllib_metagrad.modules.fit import check_encoder
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.modules.spec import EnvSpec
 from rllib_metagrad.settings import NetworkSettings, SettingError
@@ -38,6 +38,7 @@ class Stack:
         action_space: of one agent.
         picture_shape: of the picture that its observation begins with, see :class:`AgentGroup`.
         network: of these policies, where it is not that of all agents.
+        module: RLModuleSpec of the user's, in place of a network of ours.
     """
 
     policy_ids: tuple[str, ...]
@@ -51,6 +52,13 @@ class Stack:
     picture_shape: tuple[int, ...] | None = None
     has_only_picture: bool = False
     network: NetworkSettings | None = None
+    module: Any = None
+
+    @property
+    def observation_space(self) -> gym.spaces.Box:
+        """Of one agent, as it comes to networks."""
+        low, high = (0, 255) if self.observation_dtype == np.uint8 else (-np.inf, np.inf)
+        return gym.spaces.Box(low, high, self.observation_shape, self.observation_dtype.type)
 
     @cached_property
     def is_identity(self) -> bool:
@@ -59,7 +67,10 @@ class Stack:
 
 
 def make_stacks(
-    spec: EnvSpec, policy_of: Callable[[str], str], own: Mapping[str, PolicySettings] | None = None
+    spec: EnvSpec,
+    policy_of: Callable[[str], str],
+    own: Mapping[str, PolicySettings] | None = None,
+    module_of: Callable[[str], Any] = lambda policy: None,
 ) -> tuple[Stack, ...]:
     """Groups agents by policy, and policies by what they can be stacked with.
 
@@ -69,6 +80,7 @@ def make_stacks(
         spec: of the environment.
         policy_of: maps an agent's name to the id of its policy.
         own: what policies have for themselves, by id.
+        module_of: maps a policy's id to an RLModuleSpec of the user's, or None.
 
     Raises:
         ValueError: if one policy is to act for agents whose spaces differ.
@@ -87,10 +99,11 @@ def make_stacks(
                 )
             members.setdefault(policy, []).append(position)
         # By how many agents a policy has, and by its own network, whose settings may hold a mapping: no key of a dict.
-        alike: dict[tuple[int, str], list[str]] = {}
+        alike: dict[tuple[int, str, str], list[str]] = {}
         networks = {policy: own[policy].network if own and policy in own else None for policy in members}
         for policy, positions in members.items():
-            alike.setdefault((len(positions), repr(networks[policy])), []).append(policy)
+            kind = (len(positions), repr(networks[policy]), repr(module_of(policy)))
+            alike.setdefault(kind, []).append(policy)
         for policies in alike.values():
             order = np.array([members[policy] for policy in policies])
             stacks.append(
@@ -106,9 +119,15 @@ def make_stacks(
                     group.picture_shape,
                     group.has_only_picture,
                     networks[policies[0]],
+                    module_of(policies[0]),
                 )
             )
     return tuple(stacks)
+
+
+def members_of(stacks: Sequence[Stack]) -> dict[str, list[int]]:
+    """For which agents, by their index, each policy acts."""
+    return {policy: stack.agents[row].tolist() for stack in stacks for row, policy in enumerate(stack.policy_ids)}
 
 
 def network_of(network: NetworkSettings, stack: Stack) -> NetworkSettings:
@@ -120,6 +139,11 @@ def network_of(network: NetworkSettings, stack: Stack) -> NetworkSettings:
 def make_policy(settings: MethodSettings[Any, Any], stack: Stack) -> StackedPolicy:
     """The functions of a stack's policies."""
     agents = settings.agents
+    if stack.module is not None:
+        from rllib_metagrad.modules.own_rl_modules import RLModulePolicy  # which imports Ray
+
+        critic = find_loss(agents.loss).needs_critic
+        return RLModulePolicy(stack.module, stack.observation_space, stack.action_space, critic)
     return StackedPolicy(
         stack.observation_shape,
         stack.action_space,
@@ -137,6 +161,7 @@ def make_setup(
     reduction: Reduction | None = None,
     device: torch.device | None = None,
     own: Mapping[str, PolicySettings] | None = None,
+    log_gradients: bool = False,
 ) -> Setup[Any, Any, Any]:
     """Policies, designer and its critic: the one place where they are built, for learners, runners and modules.
 
@@ -148,6 +173,7 @@ def make_setup(
         reduction: across learners.
         device: of the policies' constants.
         own: what policies have for themselves, by id.
+        log_gradients: report the norm of the designer's gradient, too.
 
     Raises:
         ValueError: if networks or mechanism do not fit the environment.
@@ -172,6 +198,7 @@ def make_setup(
         settings=settings,
         reduction=OneLearner() if reduction is None else reduction,
         stack_names=tuple(", ".join(stack.policy_ids) for stack in stacks),
+        log_gradients=log_gradients,
     )
 
 

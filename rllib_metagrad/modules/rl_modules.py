@@ -22,12 +22,13 @@ from torch import Tensor, nn
 from rllib_metagrad.modules.designer import make_designer, make_designer_critic
 from rllib_metagrad.modules.distributions import DiagonalGaussian, MultiCategorical
 from rllib_metagrad.modules.networks import Parameters
+from rllib_metagrad.modules.own_rl_modules import RLModulePolicy, build
 from rllib_metagrad.modules.policy import StackedPolicy
+from rllib_metagrad.ray_compat import PlainStates
+from rllib_metagrad.settings.policies import DESIGNER as DESIGNER  # the id of its module
 
-DESIGNER = "designer"
 
-
-class RowModule(TorchRLModule):
+class RowModule(TorchRLModule, PlainStates):
     """A module whose parameters are one row of a stack.
 
     Attributes:
@@ -66,19 +67,26 @@ class RowModule(TorchRLModule):
 class PolicyModule(RowModule):
     """One agent policy (and its critic).
 
-    ``model_config``: ``network`` (NetworkSettings), ``critic`` (bool), and ``picture_shape`` of its observations.
+    ``model_config``: ``network`` (NetworkSettings) or ``module`` (RLModuleSpec of the user's), ``critic`` (bool), and
+    ``picture_shape`` of its observations.
     """
 
     def setup(self) -> None:
         """Called by RLlib to build the module."""
-        self.policy = StackedPolicy(
-            tuple(self.observation_space.shape),
-            self.action_space,
-            self.model_config["network"],
-            self.model_config["critic"],
-            # Not in checkpoints from before there was this key.
-            picture_shape=self.model_config.get("picture_shape"),
-        )
+        config = self.model_config
+        # Neither "module" nor "picture_shape" is in checkpoints of earlier versions.
+        if config.get("module") is not None:
+            self.policy: StackedPolicy = RLModulePolicy(
+                config["module"], self.observation_space, self.action_space, config["critic"]
+            )
+        else:
+            self.policy = StackedPolicy(
+                tuple(self.observation_space.shape),
+                self.action_space,
+                config["network"],
+                config["critic"],
+                picture_shape=config.get("picture_shape"),
+            )
         self.hold(self.policy.parameters)
         distribution = self.policy.distribution
         if isinstance(distribution, DiagonalGaussian):
@@ -87,6 +95,13 @@ class PolicyModule(RowModule):
             self.action_dist_cls = TorchMultiCategorical.get_partial_dist_cls(input_lens=distribution.nvec)
         else:
             self.action_dist_cls = TorchCategorical
+
+    def unwrapped(self) -> Any:
+        """A module of the user's own class with the current parameters, where there is one; else this module."""
+        if not isinstance(self.policy, RLModulePolicy):
+            return self
+        own = build(self.model_config["module"], self.observation_space, self.action_space)
+        return self.policy.load(own, self.read(self.policy.parameters))
 
     def _forward(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         """Action-distribution inputs for observations ``[n, *obs]``."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from env_wrappers.vector import AgentGroup, VectorIncentiveEnv
 
@@ -22,14 +24,15 @@ class EnvSpec:
     max_episode_steps: int | None
     mechanism_facts: dict[str, Any] = field(default_factory=dict)
     state_picture_shape: tuple[int, ...] | None = None
+    filtered: bool = False
 
     @classmethod
-    def of(cls, env: VectorIncentiveEnv) -> EnvSpec:
-        """Reads it off an environment."""
+    def of(cls, env: VectorIncentiveEnv, filtered: bool = False) -> EnvSpec:
+        """Reads it off an environment; ``filtered``: policies see standardized observations, also of pictures."""
         return cls(
             env.name,
             tuple(env.possible_agents),
-            tuple(env.groups),
+            tuple(replace(g, observation_dtype=np.dtype(np.float32)) if filtered else g for g in env.groups),
             tuple(env.state_shape),
             env.num_action_types,
             tuple(env.action_type_names),
@@ -37,6 +40,7 @@ class EnvSpec:
             env.max_episode_steps,
             dict(env.mechanism_facts),
             env.state_picture_shape,
+            filtered,
         )
 
     @property

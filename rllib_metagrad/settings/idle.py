@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rllib_metagrad.settings.base import SettingError
+from rllib_metagrad.settings.designer import DesignerSettings
+from rllib_metagrad.settings.incentives import LookingThroughSettings
 from rllib_metagrad.settings.method import MethodSettings
 
 
@@ -59,6 +61,16 @@ RULES = (
     ),
     Needs(("designer_std",), "designer_levels: null", lambda s: s.designer.levels is not None),
     Needs(("designer_factorized",), "designer_levels", lambda s: s.designer.levels is None),
+    Needs(
+        ("designer_num_epochs",),
+        "run: MetaGrad, as AMD makes one step on each trajectory",
+        lambda s: type(s.incentives) is LookingThroughSettings,
+    ),
+    Needs(
+        ("designer_network",),
+        "a designer that learns, run: MetaGrad, AMD or DualRL",
+        lambda s: type(s.designer) is DesignerSettings,
+    ),
 )
 
 

@@ -47,8 +47,14 @@ WRITTEN = {
     "input_": "input",
 }
 
-_CONNECTOR = "leave it out: no connectors run; shape observations and actions in the environment"
-_MODULE = "set agent_network: agents' and designer's networks are our own"
+#: Names in dicts of what RLlib sets by arguments of methods alone, by attribute.
+PUBLIC = {"env_to_module_connector": "_env_to_module_connector", "rl_module_spec": "_rl_module_spec"}
+
+_CONNECTOR = (
+    "leave it out: only env_to_module_connector runs; wrap the environment, as a PettingZoo BaseParallelWrapper"
+)
+_DEFAULTS = "leave it out: no default connectors run"
+_MODULE = "set agent_network, or rl_module_spec with a model_config of its own"
 _OFFLINE = "leave it out: all data is sampled in environments, none is read or written"
 _OLD_STACK = "leave it out: it belongs to RLlib's old API stack"
 _NEW_STACK = "leave it out: the old API stack is not supported"
@@ -59,40 +65,65 @@ _EXPLORATION = "set agent_epsilon; policies are sampled in training, and greedy_
 _BATCH = "set num_envs_per_env_runner (a batch is one episode or fragment of each environment)"
 _STATES = "leave it out: env runners have no states to merge"
 _COMPILE = "leave it out: stacks of policies run as single matrix products, uncompiled"
-_FILTER = "leave it out: observations are scaled by the bounds of their spaces; normalize others in the environment"
+_FILTER = "leave it out: observations are scaled by the bounds of their spaces; see observation_filter for others"
 _REPLAY = "leave it out: learning is on-policy, there is no replay buffer"
+_AUTO = "leave it out: with evaluation_duration: auto each runner plays whole episodes until training is done"
+_EACH_RUNNER = "reserved by each runner, also of evaluation"
+_EACH_LEARNER = "reserved by each learner; CPUs and GPUs by the main process where that learns"
+_ITERATION = "an iteration makes updates until all three are reached"
 _SYNCHRONOUS = "leave it out: an iteration waits for each of its parts, nothing is in flight"
 
 _TABLE: dict[Role, dict[str, str]] = {
     "acts": {
         "env": "name of ours, registered, or a class",
-        "env_config": "",
+        "env_config": "of the environment; each copy is made from a deep copy of it",
         "gamma": "agents' discount, the designer's unless `designer_gamma` is set",
-        "seed": "",
+        "seed": "of all that is drawn, in every process",
         "num_env_runners num_envs_per_env_runner num_learners": "bounds are checked",
         "sample_timeout_s": "also for the hand-out of weights; a silent runner is ended",
         "normalize_actions": "actions in a Box are learned in [-1, 1] and scaled to its bounds",
-        "validate_env_runners_after_construction env_runner_health_probe_timeout_s env_runner_restore_timeout_s": "",
-        "restart_failed_env_runners ignore_env_runner_failures max_num_env_runner_restarts": "",
-        "delay_between_env_runner_restarts_s num_consecutive_env_runner_failures_tolerance": "",
-        "num_cpus_per_env_runner num_gpus_per_env_runner custom_resources_per_env_runner": "",
-        "num_cpus_per_learner num_gpus_per_learner custom_resources_per_learner local_gpu_idx": "",
-        "num_cpus_for_main_process custom_resources_for_main_process placement_strategy": "",
-        "max_requests_in_flight_per_env_runner": "",
-        "evaluation_interval evaluation_num_env_runners evaluation_parallel_to_training": "",
-        "evaluation_sample_timeout_s evaluation_unhealthy_workers_timeout_s": "",
-        "evaluation_error_after_n_consecutive_skips evaluation_force_reset_envs_before_iteration": "",
-        "evaluation_auto_duration_min_env_steps_per_sample evaluation_auto_duration_max_env_steps_per_sample": "",
-        "custom_evaluation_function": "",
-        "min_time_s_per_iteration min_sample_timesteps_per_iteration min_train_timesteps_per_iteration": "",
-        "callbacks_on_algorithm_init callbacks_on_checkpoint_loaded callbacks_on_env_runners_recreated": "",
-        "callbacks_on_environment_created callbacks_on_train_result": "",
-        "callbacks_on_evaluate_start callbacks_on_evaluate_end": "",
-        "log_level": "",
-        "stats_cls_lookup": "",
-        "_use_msgpack_checkpoints": "",
+        "validate_env_runners_after_construction": "runners that cannot be made are found when the algorithm is built",
+        "env_runner_health_probe_timeout_s": "a runner that has failed is asked for so long whether it is back",
+        "env_runner_restore_timeout_s": "a runner that is back gets weights and settings within so long",
+        "restart_failed_env_runners max_num_env_runner_restarts": "Ray starts a runner anew that has died or was ended",
+        "ignore_env_runner_failures": "goes on with the runners that are left",
+        "delay_between_env_runner_restarts_s": "a runner that raises waits for so long before it ends to be restarted",
+        "num_cpus_per_env_runner num_gpus_per_env_runner custom_resources_per_env_runner": _EACH_RUNNER,
+        "num_cpus_per_learner num_gpus_per_learner custom_resources_per_learner": _EACH_LEARNER,
+        "local_gpu_idx": "the GPU of a main process that learns",
+        "num_cpus_for_main_process custom_resources_for_main_process": "reserved by the main process",
+        "placement_strategy": "how Ray spreads a trial's processes over nodes",
+        "max_requests_in_flight_per_env_runner": "in evaluations of a fixed duration; training waits for every answer",
+        "evaluation_interval": "iterations from one evaluation to the next",
+        "evaluation_num_env_runners": "remote runners of evaluation",
+        "evaluation_parallel_to_training": "needs remote runners of evaluation; `evaluation_duration: auto` needs it",
+        "evaluation_sample_timeout_s": "for all answers of an evaluation",
+        "evaluation_unhealthy_workers_timeout_s": "an evaluation waits for so long for a runner that is alive",
+        "evaluation_error_after_n_consecutive_skips": "so many evaluations without a runner that is alive end the run",
+        "custom_evaluation_function": "called with algorithm and runners of evaluation; gives the results",
+        "min_time_s_per_iteration min_sample_timesteps_per_iteration min_train_timesteps_per_iteration": _ITERATION,
+        "callbacks_on_algorithm_init": "called when the algorithm is built",
+        "callbacks_on_checkpoint_loaded": "called after `restore()`, and when Tune resumes a trial",
+        "callbacks_on_env_runners_recreated": "called when runners were started anew",
+        "callbacks_on_environment_created": "called in each runner with its batch of environments",
+        "callbacks_on_train_result": "called with each result, which it may change",
+        "callbacks_on_evaluate_start callbacks_on_evaluate_end": "called around each evaluation",
+        "log_level": "of RLlib's logger in the algorithm's process",
+        "stats_cls_lookup": "kinds of metrics that callbacks may log, beside RLlib's",
+        "_use_msgpack_checkpoints": "the format of Tune's checkpoints",
     },
     "acts otherwise": {
+        "metrics_num_episodes_for_smoothing": "unset, not 100: means over the iteration's episodes. Set: over the last "
+        "so many of training, shared equally by runners, of a batch those of its last environments; evaluations are "
+        "means over their own episodes",
+        "observation_filter": "`NoFilter` or `MeanStdFilter`: of each agent, as it comes to policies (one-hot places "
+        "included); clipped to 10; runners share it after each update; the designer sees states as they are",
+        "_env_to_module_connector": "pieces that change observations, see "
+        "[Connectors](extending.md#connectors-on-observations); in YAML the import path of a function",
+        "_rl_module_spec": "TorchRLModules of agents, one class for all or by policy, see "
+        "[RLModules](extending.md#your-own-rlmodule); in YAML the import path of a class or spec",
+        "log_gradients": "the norm of the gradient of what the designer's output depends on; those of policies, of "
+        "the last step and before clipping, are always logged",
         "batch_mode": "`complete_episodes` is the default here; the first episode, or fragment, of each environment",
         "rollout_fragment_length": "steps of a fragment with `batch_mode: truncate_episodes`; `auto` is 100",
         "restart_failed_sub_environments": "all environments of the runner are made anew, ten times at most",
@@ -121,26 +152,26 @@ _TABLE: dict[Role, dict[str, str]] = {
         "shuffle_batch_per_epoch": "leave it out: each epoch draws its minibatches anew",
         "torch_skip_nan_gradients": "set nan_policy: skip",
         "_torch_grad_scaler_class": "leave it out: learning is in float32",
-        "log_gradients": "leave it out: grad_norm of every policy is always logged, learners/<policy>/grad_norm",
-        "metrics_num_episodes_for_smoothing": "leave it out: metrics are means over an iteration's episodes; smooth "
-        "over iterations where you plot",
         "clip_rewards": "set agent_reward_scale, or clip them in the environment",
         "clip_actions": "leave it out: actions are kept within their bounds, see normalize_actions",
         "action_mask_key": "leave it out: masks are found by themselves, see docs/environments.md",
-        "observation_filter": _FILTER,
         "observation_fn": "leave it out: change observations in the environment",
         "preprocessor_pref _disable_preprocessor_api": _FILTER,
         "observation_space action_space": "leave it out: spaces are those of the environment",
+        "num_consecutive_env_runner_failures_tolerance": "leave it out: see "
+        "restart_failed_env_runners and ignore_env_runner_failures",
+        "evaluation_force_reset_envs_before_iteration": "leave it out: evaluations begin with a reset",
+        "evaluation_auto_duration_min_env_steps_per_sample evaluation_auto_duration_max_env_steps_per_sample": _AUTO,
         "disable_env_checking": "leave it out: what an environment returns is checked at every step",
         "render_env": "run rllib evaluate --render",
         "remote_worker_envs remote_env_batch_wait_ms gym_env_vectorize_mode": "set num_env_runners: environments step "
         "in their runner's process",
         "create_env_on_local_worker create_local_env_runner": "leave it out: a local runner always has an environment",
         "num_gpus": "set num_gpus_per_learner",
-        "model _model_config _rl_module_spec": _MODULE,
-        "_env_to_module_connector _module_to_env_connector _learner_connector": _CONNECTOR,
-        "add_default_connectors_to_env_to_module_pipeline add_default_connectors_to_module_to_env_pipeline": _CONNECTOR,
-        "add_default_connectors_to_learner_pipeline": _CONNECTOR,
+        "model _model_config": _MODULE,
+        "_module_to_env_connector _learner_connector": _CONNECTOR,
+        "add_default_connectors_to_env_to_module_pipeline add_default_connectors_to_module_to_env_pipeline": _DEFAULTS,
+        "add_default_connectors_to_learner_pipeline": _DEFAULTS,
         "episode_lookback_horizon episodes_to_numpy ignore_final_observation": _NO_EPISODES,
         "exploration_config": _EXPLORATION,
         "broadcast_env_runner_states merge_env_runner_states use_env_runner_state_server": _STATES,
@@ -233,7 +264,6 @@ OLD_NAMES = {
     "ignore_worker_failures": "ignore_env_runner_failures",
     "max_num_worker_restarts": "max_num_env_runner_restarts",
     "delay_between_worker_restarts_s": "delay_between_env_runner_restarts_s",
-    "num_consecutive_worker_failures_tolerance": "num_consecutive_env_runner_failures_tolerance",
     "worker_health_probe_timeout_s": "env_runner_health_probe_timeout_s",
     "worker_restore_timeout_s": "env_runner_restore_timeout_s",
     "validate_workers_after_construction": "validate_env_runners_after_construction",
@@ -259,16 +289,23 @@ OLD_NAMES = {
     "conv_filters": "agent_network: {filters: [[16, 3, 1]]}",
     "horizon": "env_config: {max_episode_steps: 100}",
     "multiagent": "policies, policy_mapping_fn or policy_mapping, and policies_to_train, without it",
-    "rl_module_spec": "agent_network",
     "learner_class": "training(learner_class=...) in Python",
-    "env_to_module_connector": "nothing: no connectors run; shape observations in the environment",
-    "module_to_env_connector": "nothing: no connectors run; shape actions in the environment",
-    "learner_connector": "nothing: no connectors run",
+    "module_to_env_connector": "nothing: shape actions in the environment, by a PettingZoo BaseParallelWrapper",
+    "learner_connector": "nothing: batches go to learners as they are",
     "is_atari": "nothing",
     "_enable_new_api_stack": "nothing: the old API stack is not supported",
 }
 #: Old names that mean nothing any more.
-GONE = ("soft_horizon", "no_done_at_end", "vf_clip_param", "kl_coeff", "kl_target", "use_kl_loss", "vf_share_layers")
+GONE = (
+    "soft_horizon",
+    "no_done_at_end",
+    "num_consecutive_worker_failures_tolerance",
+    "vf_clip_param",
+    "kl_coeff",
+    "kl_target",
+    "use_kl_loss",
+    "vf_share_layers",
+)
 
 
 def check_name(key: str) -> None:

@@ -34,7 +34,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "`{" + ", ".join(f"{key}: {json.dumps(item)}" for key, item in value.items()) + "}`"
     if isinstance(value, str):
-        return f"`{value}`"
+        return f"`{value}`" if value else ""
     if isinstance(value, float):
         return f"{value:g}"
     return json.dumps(value)

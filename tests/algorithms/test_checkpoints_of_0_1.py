@@ -28,7 +28,7 @@ def test_training_goes_on_from_it(checkpoint: Path) -> None:
     designer = algorithm.train()["learners"]["designer"]
     assert designer["replica_gap"] == 0
     assert designer["meta_gradient_norm"] == pytest.approx(0.030565530, rel=1e-4)
-    assert designer["critic_loss"] == pytest.approx(33.938850, rel=1e-4)
+    assert designer["vf_loss"] == pytest.approx(33.938850, rel=1e-4)
     assert evaluate(algorithm, episodes=4)["episodes"] == 4
     algorithm.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -14,6 +15,7 @@ from ray.rllib.utils.metrics.metrics_logger import MetricsLogger
 from ray.tune.registry import register_env
 
 from rllib_metagrad.algorithms import get_config_class
+from rllib_metagrad.evaluation import evaluate
 from rllib_metagrad.metrics import ACTION_SHARE, EPISODE_LENGTH
 from rllib_metagrad.weighted_mean import NAME, WeightedMeanStats, without_plain_means
 
@@ -119,12 +121,90 @@ def test_two_runners_with_one_and_with_seven_episodes() -> None:
         if result["training_iteration"] == 1:
             assert trained["num_episodes"] == 8
             assert trained["episode_len_mean"] == trained["episode_return_mean"] == (13 + 7) / 8
-            assert trained["designer_return_mean"] == trained["agent_returns_mean"]["a"] == (13 + 7) / 8
+            assert trained["designer_return_mean"] == trained["agent_episode_returns_mean"]["a"] == (13 + 7) / 8
             assert trained["action_share"]["0"] == pytest.approx(13 / 20)
             assert trained["agent_action_share"]["a"]["1"] == pytest.approx(7 / 20)
             assert (trained["episode_return_min"], trained["episode_return_max"]) == (1, 13)
+            assert (trained["episode_len_min"], trained["episode_len_max"]) == (1, 13)
+            assert trained["agent_steps"]["a"] == trained["module_episode_returns_mean"]["a"] == (13 + 7) / 8
+            assert trained["num_agent_steps_sampled"] == {"a": 20, "__all_agents__": 20, "all": 20}
+            assert trained["num_module_steps_sampled"] == {"a": 20}
+            assert trained["agent_returns_mean"] == trained["agent_episode_returns_mean"]  # its name in 0.1
+            assert evaluated["agent_returns_mean"] == {"a": (13 + 13 + 1) / 3}
         # Three episodes: runner 1 plays two, runner 2 one.
         assert evaluated["num_episodes"] == 3
         assert evaluated["episode_len_mean"] == evaluated["episode_return_mean"] == (13 + 13 + 1) / 3
         assert evaluated["action_share"]["0"] == pytest.approx(26 / 27)
+    steps = result["env_runners"]
+    total = steps["num_env_steps_sampled_lifetime"]
+    assert steps["num_agent_steps_sampled_lifetime"] == steps["num_module_steps_sampled_lifetime"] == {"a": total}
+    assert total > 20
+    # RLlib's own evaluate() has both names, too.
+    by_hand = algorithm.evaluate()["env_runners"]
+    assert by_hand["agent_returns_mean"] == by_hand["agent_episode_returns_mean"]
     algorithm.stop()
+
+
+class Walk(ParallelEnv):
+    """Episodes of 3, 4, 5, 3, 4, 5, ... steps of two agents, who earn 1 and 2 a step."""
+
+    metadata: ClassVar[dict[str, Any]] = {"name": "walk"}
+
+    def __init__(self) -> None:
+        self.possible_agents, self.agents, self.t, self.episode = ["a", "b"], [], 0, -1
+
+    def observation_space(self, agent: str) -> gym.Space:
+        return gym.spaces.Box(0, 1, (1,), np.float32)
+
+    def action_space(self, agent: str) -> gym.Space:
+        return gym.spaces.Discrete(2)
+
+    def reset(self, seed: int | None = None, options: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.agents, self.t, self.episode = ["a", "b"], 0, self.episode + 1
+        return {agent: np.zeros(1, np.float32) for agent in self.agents}, {agent: {} for agent in self.agents}
+
+    def step(self, actions: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        self.t += 1
+        over, agents = self.t == 3 + self.episode % 3, self.agents
+        self.agents = [] if over else agents
+        seen = {agent: np.zeros(1, np.float32) for agent in agents}
+        rewards = dict(zip(agents, (1.0, 2.0), strict=False))
+        return seen, rewards, dict.fromkeys(agents, over), dict.fromkeys(agents, False), {agent: {} for agent in agents}
+
+
+@pytest.fixture(scope="module")
+def walker(ray_session: None) -> Iterator[Any]:
+    register_env("walk", lambda _: Walk())
+    config = get_config_class("FixedIncentive")().environment("walk").debugging(seed=0, log_level="ERROR")
+    config.env_runners(num_envs_per_env_runner=2).incentives(parameter_sharing=True)
+    algorithm = config.build_algo()
+    yield algorithm
+    algorithm.stop()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("steps", [1, 3, 7, 8, 23])
+def test_an_evaluation_by_steps_is_the_fewest_whole_episodes(walker: Any, steps: int) -> None:
+    result = evaluate(walker, steps=steps, seed=1)
+    assert result["steps"] >= steps > result["steps"] - result["episode_len_max"]
+    assert result["steps"] == pytest.approx(result["episodes"] * result["episode_len_mean"])
+    assert 3 <= result["episode_len_min"] <= result["episode_len_max"] <= 5
+    mean = result["episode_len_mean"]
+    assert (
+        result["agent_episode_returns_mean"]
+        == result["agent_returns_mean"]
+        == pytest.approx({"a": mean, "b": 2 * mean})
+    )
+    assert result["module_episode_returns_mean"] == pytest.approx({"shared": 3 * mean})
+
+
+@pytest.mark.integration
+def test_episodes_and_steps_are_not_given_together(walker: Any) -> None:
+    assert evaluate(walker, 5, seed=1)["episodes"] == 5
+    for arguments, message in (
+        ({"episodes": 3, "steps": 9}, "episodes and steps: give one"),
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"episodes": 0}, "episodes must be at least 1, got 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            evaluate(walker, **arguments)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from pettingzoo import ParallelEnv
-from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core.rl_module.rl_module import RLModule, RLModuleSpec
 from ray.tune.registry import register_env
 
 from rllib_metagrad.algorithms import MetaGrad, get_config_class
@@ -57,10 +58,19 @@ def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     algorithm.train()
     algorithm.restore_from_path("some/checkpoint")
     assert torch.equal(algorithm.learner_group._learner.state.agents[0].theta, theta)
-    for path in ("some/checkpoint", Path("some/checkpoint"), tmp_path / "some/checkpoint"):
-        restored = MetaGrad.from_checkpoint(path)
-        assert torch.equal(restored.learner_group._learner.state.agents[0].theta, theta)
-        restored.stop()
+    uri = f"file://{tmp_path}/some/checkpoint"
+    for path in ("some/checkpoint", Path("some/checkpoint"), tmp_path / "some/checkpoint", uri):
+        for reader in (MetaGrad, Algorithm):  # RLlib's own class, too
+            restored = reader.from_checkpoint(path)
+            assert type(restored) is MetaGrad
+            assert torch.equal(restored.learner_group._learner.state.agents[0].theta, theta)
+            restored.stop()
+    saved = RLModule.from_checkpoint("some/checkpoint/learner_group/learner/rl_module/agent_0")
+    module = algorithm.get_module("agent_0")
+    for name, value in saved.get_state().items():
+        np.testing.assert_array_equal(value, module.get_state()[name])
+    with pytest.raises(ValueError, match=f"{tmp_path}/nowhere"):
+        Algorithm.from_checkpoint("nowhere")
     algorithm.stop()
 
 

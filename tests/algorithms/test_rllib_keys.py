@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
+from ray.rllib.algorithms import utils as algorithm_utils
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.rllib.env.env_runner import EnvRunner
+from ray.rllib.env.env_runner_group import EnvRunnerGroup
+from ray.rllib.utils import actor_manager
+from ray.rllib.utils.framework import get_device
 
 from rllib_metagrad.algorithms import ALGORITHMS, get_config_class
+from rllib_metagrad.env_runner import IncentiveEnvRunner
 from rllib_metagrad.settings import SettingError
 from rllib_metagrad.settings.rllib_keys import GONE, KEYS, OLD_NAMES, RLlibKey, rewritten
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "rllib_settings.md"
 REFUSED = [key for key in KEYS.values() if key.role == "refused"]
-#: Where each key of the table that acts is seen to act; "RLlib" where RLlib's own Algorithm reads it, not we.
+#: Where each key of the table that acts is seen to act.
 SEEN = {
     "env env_config gamma": "every test",
     "seed": "tests/algorithms/test_resume.py",
@@ -33,21 +42,29 @@ SEEN = {
     "policies policy_mapping_fn policies_to_train algorithm_config_overrides_per_module": "test_rllib_policies.py",
     "min_time_s_per_iteration min_sample_timesteps_per_iteration min_train_timesteps_per_iteration": "below",
     "_learner_class callbacks_on_algorithm_init callbacks_on_train_result log_level": "below",
-    "callbacks_on_evaluate_start callbacks_on_evaluate_end custom_evaluation_function": "RLlib: Algorithm.evaluate",
-    "callbacks_on_checkpoint_loaded callbacks_on_env_runners_recreated": "RLlib: Algorithm",
-    "validate_env_runners_after_construction env_runner_health_probe_timeout_s": "RLlib: EnvRunnerGroup",
-    "env_runner_restore_timeout_s ignore_env_runner_failures max_num_env_runner_restarts": "RLlib: EnvRunnerGroup",
-    "delay_between_env_runner_restarts_s max_requests_in_flight_per_env_runner": "RLlib: EnvRunnerGroup",
-    "num_consecutive_env_runner_failures_tolerance stats_cls_lookup _use_msgpack_checkpoints": "RLlib: Algorithm",
-    "num_cpus_per_env_runner num_gpus_per_env_runner custom_resources_per_env_runner": "RLlib: placement group",
-    "num_cpus_per_learner num_gpus_per_learner custom_resources_per_learner": "RLlib: placement group",
-    "num_cpus_for_main_process custom_resources_for_main_process placement_strategy": "RLlib: placement group",
-    "local_gpu_idx": "RLlib: Learner",
-    "evaluation_parallel_to_training evaluation_sample_timeout_s": "RLlib: Algorithm.evaluate",
-    "evaluation_unhealthy_workers_timeout_s evaluation_error_after_n_consecutive_skips": "RLlib: Algorithm.evaluate",
-    "evaluation_force_reset_envs_before_iteration": "RLlib: Algorithm.evaluate",
-    "evaluation_auto_duration_min_env_steps_per_sample": "RLlib: Algorithm.evaluate",
-    "evaluation_auto_duration_max_env_steps_per_sample": "RLlib: Algorithm.evaluate",
+    "metrics_num_episodes_for_smoothing log_gradients": "test_reporting.py",
+    "observation_filter _env_to_module_connector _rl_module_spec": "test_connectors_and_modules.py",
+}
+#: And what RLlib's own code reads on a way that we go: functions that none of our classes replaces.
+READ_BY_RLLIB = {
+    Algorithm.step: "evaluation_parallel_to_training",
+    Algorithm.evaluate: "custom_evaluation_function "
+    "evaluation_error_after_n_consecutive_skips callbacks_on_evaluate_start callbacks_on_evaluate_end",
+    Algorithm._maybe_wait_for_eval_env_runner_recovery: "evaluation_unhealthy_workers_timeout_s",
+    Algorithm._evaluate_with_fixed_duration: "evaluation_sample_timeout_s",
+    Algorithm.load_checkpoint: "callbacks_on_checkpoint_loaded",
+    Algorithm.save_checkpoint: "_use_msgpack_checkpoints",
+    Algorithm._make_on_env_runners_recreated_callbacks: "callbacks_on_env_runners_recreated",
+    Algorithm.restore_env_runners: "env_runner_restore_timeout_s",
+    Algorithm.default_resource_request: "placement_strategy",
+    EnvRunnerGroup: "ignore_env_runner_failures max_num_env_runner_restarts max_requests_in_flight_per_env_runner "
+    "validate_env_runners_after_construction env_runner_health_probe_timeout_s",
+    actor_manager: "delay_between_env_runner_restarts_s",
+    algorithm_utils: "num_cpus_per_env_runner num_gpus_per_env_runner custom_resources_per_env_runner "
+    "num_cpus_per_learner num_gpus_per_learner custom_resources_per_learner "
+    "num_cpus_for_main_process custom_resources_for_main_process",
+    get_device: "local_gpu_idx",
+    EnvRunner: "stats_cls_lookup",
 }
 
 
@@ -77,12 +94,28 @@ def test_every_key_of_rllib_is_in_the_table_and_no_other() -> None:
     assert in_dicts <= {key.written for key in KEYS.values()}
     properties = {name for name in dir(AlgorithmConfig) if isinstance(getattr(AlgorithmConfig, name), property)}
     settable = {name for name in properties if getattr(AlgorithmConfig, name).fset is not None}
-    assert settable <= set(OLD_NAMES)
+    assert settable <= {*OLD_NAMES, *GONE}
 
 
 def test_every_key_that_acts_is_seen_to() -> None:
-    seen = [name for names in SEEN for name in names.split()]
+    seen = [name for names in (*SEEN, *READ_BY_RLLIB.values()) for name in names.split()]
     assert sorted(seen) == sorted(key.name for key in KEYS.values() if key.role in ("acts", "acts otherwise"))
+
+
+@pytest.mark.parametrize("reader", READ_BY_RLLIB, ids=lambda reader: reader.__name__)
+def test_rllib_reads_what_is_said_to_act_and_none_of_ours_replaces_that(reader: Any) -> None:
+    source = inspect.getsource(reader)
+    for name in READ_BY_RLLIB[reader].split():
+        assert re.search(rf"config\.{name}\b", source), name
+    name = reader.__name__
+    for ours in (*ALGORITHMS.values(), IncentiveEnvRunner):
+        if hasattr(ours, name) and not getattr(ours, name).__module__.startswith("ray."):
+            # Those of step() and evaluate() add to what RLlib's return.
+            assert f"super().{name}(" in inspect.getsource(getattr(ours, name)), ours
+
+
+def test_every_key_that_acts_or_is_refused_has_a_reason() -> None:
+    assert all(key.note for key in KEYS.values())
 
 
 def test_the_page_is_made_from_the_table() -> None:
@@ -130,7 +163,16 @@ def test_defaults_and_what_rllib_and_tune_set_pass(kind: str) -> None:
     ("settings", "message"),
     [
         ({"clip_rewards": 0.1}, "clip_rewards has no meaning for FixedIncentive; set agent_reward_scale"),
-        ({"observation_filter": "MeanStdFilter"}, "observation_filter has no meaning"),
+        (
+            {"observation_filter": "ConcurrentMeanStdFilter"},
+            "observation_filter must be one of NoFilter, MeanStdFilter",
+        ),
+        ({"evaluation_config": {"observation_filter": "MeanStdFilter"}}, "do not read it; set it outside"),
+        ({"env_to_module_connector": "os:nothing"}, "env_to_module_connector os:nothing: os has no nothing"),
+        (
+            {"rl_module_spec": "builtins:dict"},
+            "must have a module_class derived from TorchRLModule, got <class 'dict'>",
+        ),
         ({"model": {"fcnet_hiddens": [7]}}, "model has no meaning for FixedIncentive; set agent_network"),
         ({"num_gpus": 1}, "num_gpus has no meaning for FixedIncentive; set num_gpus_per_learner"),
         ({"output": "out"}, "output has no meaning"),
@@ -160,15 +202,22 @@ def connector(*args: Any, **kwargs: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.env_runners(env_to_module_connector=connector), "env_to_module_connector has no meaning"),
+        (lambda c: c.env_runners(env_to_module_connector=5), "env_to_module_connector must be a function"),
+        (
+            lambda c: c.env_runners(env_to_module_connector=connector).incentives(centralized=True),
+            "env_to_module_connector has no meaning with centralized: true",
+        ),
         (lambda c: c.env_runners(module_to_env_connector=connector), "module_to_env_connector has no meaning"),
         (lambda c: c.training(learner_connector=connector), "learner_connector has no meaning"),
         (lambda c: c.training(lr=0.1), "lr has no meaning for FixedIncentive; set agent_lr and designer_lr"),
         (lambda c: c.training(learner_class=dict), "learner_class must be a class derived from IncentiveLearner, got"),
         (lambda c: c.env_runners(env_runner_cls=dict), "env_runner_cls must be a class derived from Incen"),
-        (lambda c: c.rl_module(rl_module_spec=RLModuleSpec(module_class=dict)), "rl_module_spec has no meaning"),
+        (lambda c: c.rl_module(rl_module_spec=RLModuleSpec(module_class=dict)), "rl_module_spec must have a mod"),
+        (lambda c: c.rl_module(rl_module_spec=RLModuleSpec()), "derived from TorchRLModule, got None"),
+        (lambda c: c.rl_module(rl_module_spec=5), "rl_module_spec must be an RLModuleSpec, a MultiRLModuleSpec or"),
+        (lambda c: c.rl_module(model_config={"fcnet_hiddens": [4]}), "model_config has no meaning"),
         (lambda c: c.environment(action_space=gym.spaces.Discrete(9)), "action_space has no meaning"),
-        (lambda c: c.reporting(log_gradients=True), "grad_norm of every policy is always logged"),
+        (lambda c: c.reporting(log_gradients=1), "log_gradients must be true or false, got 1"),
         (lambda c: c.evaluation(evaluation_config=c.overrides(seed=-3)), "evaluation_config.seed must be"),
         (lambda c: setattr(c, "agent_lrr", 0.1), "agent_lrr is no config key of FixedIncentive; did you mean"),
         (lambda c: c.callbacks(on_train_result=3), "callbacks_on_train_result must be a function"),

@@ -56,7 +56,7 @@ def metagrad_row(speed: float, best: float = 26.0, agents: int = 5) -> Row:
                 "designer_net_return_mean": designer - paid,
                 "episode_return_mean": designer,
                 "episode_len_mean": 5.0 - 4.0 * done,
-                "agent_returns_mean": {
+                "agent_episode_returns_mean": {
                     f"agent_{k}": (10.0 if k >= 2 else -1.0) * done + rng.normal() * 0.3 for k in range(agents)
                 },
                 "agent_incentives_mean": {
@@ -85,8 +85,8 @@ def metagrad_row(speed: float, best: float = 26.0, agents: int = 5) -> Row:
             "time_total_s": 0.06 * i,
             "env_runners": runners(0.5),
             "learners": {
-                "agents": {
-                    f"agent_{k}": {"entropy": 1.1 * (1 - 0.9 * done), "kl": 0.01 * (1 - done) + 1e-4}
+                **{
+                    f"agent_{k}": {"entropy": 1.1 * (1 - 0.9 * done), "mean_kl_loss": 0.01 * (1 - done) + 1e-4}
                     for k in range(agents)
                 },
                 "designer": {
@@ -96,7 +96,7 @@ def metagrad_row(speed: float, best: float = 26.0, agents: int = 5) -> Row:
                     "cost": paid,
                 },
             },
-            "timers": {"sample": 0.02, "designer_update": 0.015, "agents_update": 0.01},
+            "timers": {"env_runner_sampling_timer": 0.02, "designer_update": 0.015, "agents_update": 0.01},
             "config": {"ignored": True},
         }
         if i % 10 == 0:

@@ -28,6 +28,18 @@ def test_trials_are_read_with_settings_and_results(tmp_path):
     assert math.isnan(trials[0].last("nothing"))
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_old_names_of_metrics_are_read_as_todays(tmp_path, both):
+    """Runs of version 0.1 have the old ones alone, those of today both."""
+    row = {"training_iteration": 1, "learners": {"agents": {"a": {"kl": 0.5}}}, "timers": {"sample": 2.0}}
+    if both:
+        row["learners"]["a"] = {"mean_kl_loss": 0.5}
+        row["timers"]["env_runner_sampling_timer"] = 2.0
+    (trial,) = load_runs([write_trial(tmp_path / "t", {"env": "e"}, [row])])
+    assert set(trial.results) == {"training_iteration", "learners/a/mean_kl_loss", "timers/env_runner_sampling_timer"}
+    assert (trial.last("learners/a/mean_kl_loss"), trial.last("timers/env_runner_sampling_timer")) == (0.5, 2.0)
+
+
 def test_progress_csv_is_read_where_there_is_no_json(tmp_path):
     folder = write_trial(tmp_path / "PPO_CartPole-v1_0a1b2_00000", {"env": "CartPole-v1"}, [])
     (folder / "progress.csv").write_text(

@@ -28,6 +28,8 @@ def config(text):
     return yaml(config=text)
 
 
+SEARCH = {"config": "{agent_lr: {tune: uniform, args: [0, 1]}}"}
+OPTUNA = "{type: optuna, metric: training_iteration, mode: max}"
 # name -> (text of er.yaml, further arguments, what the message must hold)
 FILES = {
     "empty file": ("", [], "er.yaml: the file is empty; it needs NAME: {run, env, stop, config}"),
@@ -300,7 +302,7 @@ FILES = {
         "never appears: nothing is evaluated; set config.evaluation_interval, such as 10",
     ),
     "metric of an agent that is none": (
-        yaml(stop="{env_runners/agent_returns_mean/agent_9: 3}"),
+        yaml(stop="{env_runners/agent_episode_returns_mean/agent_9: 3}"),
         [],
         "never appears: escape_room has no agent 'agent_9'; did you mean 'agent_4'?",
     ),
@@ -313,6 +315,100 @@ FILES = {
         yaml(stop="{env_runners/episode/welfare: 3}"),
         [],
         "never appears: escape_room measures nothing of its episodes (it has no episode_metrics)",
+    ),
+    "search that is none": (
+        yaml(search_alg="optna"),
+        [],
+        "er.yaml:6: search_alg: unknown search algorithm 'optna'; did you mean 'optuna'?; or package.module:Class",
+    ),
+    "search of another package": (
+        yaml(search_alg="{type: hyperopt, metric: training_iteration, mode: max}"),
+        [],
+        "er.yaml:6: search_alg: hyperopt is not built in; write type: ray.tune.search.hyperopt:HyperOptSearch, and",
+    ),
+    "search without a metric": (
+        yaml(search_alg="{type: optuna, mode: max}"),
+        [],
+        "er.yaml:6: search_alg: optuna needs a metric, such as metric: env_runners/designer_net_return_mean",
+    ),
+    "search in no direction": (
+        yaml(search_alg="{type: optuna, metric: training_iteration, mode: up}"),
+        [],
+        "er.yaml:6: search_alg.mode: must be max or min, got 'up'",
+    ),
+    "misspelt search setting": (
+        yaml(search_alg="{type: optuna, metric: training_iteration, mode: max, sed: 3}"),
+        [],
+        "er.yaml:6: search_alg.sed: not a setting of optuna; did you mean 'seed'?",
+    ),
+    "seed of a search in words": (yaml(search_alg="{type: random, seed: one}"), [], "search_alg.seed: must be a whole"),
+    "search's metric that is none": (
+        yaml(**SEARCH, search_alg="{type: optuna, metric: env_runners/retrun, mode: max}"),
+        [],
+        "er.yaml:6: search_alg.metric: unknown metric 'env_runners/retrun'",
+    ),
+    "search's metric of a policy that is none": (
+        yaml(**SEARCH, search_alg="{type: optuna, metric: learners/agent_9/entropy, mode: max}"),
+        [],
+        "er.yaml:6: search_alg.metric: 'learners/agent_9/entropy' never appears: escape_room has no policy 'agent_9'",
+    ),
+    "search's metric that is not in each result": (
+        yaml(
+            config="{evaluation_interval: 5, agent_lr: {tune: uniform, args: [0, 1]}}",
+            search_alg="{type: optuna, metric: evaluation/env_runners/designer_net_return_mean, mode: max}",
+        ),
+        [],
+        "er.yaml:6: search_alg.metric: 'evaluation/env_runners/designer_net_return_mean' must be in every result",
+    ),
+    "search of nothing": (yaml(search_alg=OPTUNA), [], "er.yaml:6: search_alg: optuna has nothing to search; give a"),
+    "search of a grid": (
+        yaml(config="{agent_lr: {grid_search: [1, 2]}}", search_alg=OPTUNA),
+        [],
+        "er.yaml:5: config.agent_lr: optuna takes no grid_search; write {tune: choice, args: [[..]]}",
+    ),
+    "search of what optuna does not draw": (
+        yaml(config="{agent_lr: {tune: qloguniform, args: [0.1, 1, 0.1]}}", search_alg=OPTUNA),
+        [],
+        "er.yaml:5: config.agent_lr: optuna does not draw from qloguniform; use loguniform",
+    ),
+    "two that search": (
+        yaml(
+            **SEARCH,
+            search_alg=OPTUNA,
+            scheduler="{type: pbt, metric: training_iteration, mode: max, hyperparam_mutations: {agent_lr: [1]}}",
+        ),
+        [],
+        "er.yaml:6: search_alg: pbt chooses settings itself, and so does optuna; leave one out",
+    ),
+    "first trial outside the search": (
+        yaml(**SEARCH, search_alg=OPTUNA.replace("}", ", points_to_evaluate: [{agent_lr: 1, gamma: 0.5}]}")),
+        [],
+        "er.yaml:6: search_alg.points_to_evaluate.0.gamma: is not in config",
+    ),
+    "logger that is none": (
+        yaml(loggers="[cvs]"),
+        [],
+        "er.yaml:6: loggers: unknown logger 'cvs'; did you mean 'csv'?; or package.module:Class",
+    ),
+    "logger twice": (
+        yaml(loggers="[tbx, tensorboard]"),
+        [],
+        "er.yaml:6: loggers: tensorboard stands twice; remove one",
+    ),
+    "logger with flags": (yaml(loggers="[wandb]"), [], "loggers: wandb has flags of its own: --wandb-project NAME"),
+    "loggers are a number": (yaml(loggers="3"), [], "er.yaml:6: loggers: must be a list of csv, json, tensorboard"),
+    "logger that is another class": (
+        yaml(loggers="['collections:OrderedDict']"),
+        [],
+        "loggers: collections:OrderedDict: collections:OrderedDict is not a class derived from ray.tune.logger",
+    ),
+    "scheduler's metric that is not in each result": (
+        yaml(
+            config="{evaluation_interval: 5}",
+            scheduler="{type: asha, metric: evaluation/env_runners/designer_net_return_mean, mode: max}",
+        ),
+        [],
+        "er.yaml:6: scheduler.metric: 'evaluation/env_runners/designer_net_return_mean' must be in every result",
     ),
     "scheduler's metric that is none": (
         yaml(scheduler="{type: asha, metric: env_runners/retrun, mode: max}"),
@@ -402,6 +498,81 @@ FILES = {
         config("{num_envs_per_env_runner: 1000000000000}"),
         [],
         "er.yaml:5: config.num_envs_per_env_runner: 1000000000000 copies of escape_room need 300000 GB",
+    ),
+    "levels beyond the bound": (
+        yaml(run="DualRL", config="{designer_levels: [0, -5, 1000]}"),
+        [],
+        "er.yaml:5: config.designer_levels: must lie between 0 and 2, the mechanism_config.scale of action_incentives",
+    ),
+    "incentives beyond the bound": (
+        yaml(run="FixedIncentive", config="{fixed_incentives: [0, 0, 5]}"),
+        [],
+        "er.yaml:5: config.fixed_incentives: must lie between 0 and 2",
+    ),
+    "a length of fragments that there are not": (
+        config("{rollout_fragment_length: 20}"),
+        [],
+        "er.yaml:5: config.rollout_fragment_length: is 20, but batch_mode: complete_episodes samples whole episodes",
+    ),
+    "learners that cannot share": (
+        config("{num_learners: 3, num_envs_per_env_runner: 8}"),
+        [],
+        "er.yaml:5: config.num_learners: is 3, which cannot share 8 environments equally",
+    ),
+    "a memory without a critic": (
+        config("{agent_network: {critic_lstm: 8}}"),
+        [],
+        "er.yaml:5: config.agent_network.critic_lstm: needs a critic, and agent_loss: pg has none",
+    ),
+    "a setting that does nothing": (
+        config("{agent_lambda: 0.5}"),
+        [],
+        "er.yaml:5: config.agent_lambda: does nothing without a critic",
+    ),
+    "epochs of AMD": (
+        yaml(run="AMD", config="{designer_num_epochs: 3}"),
+        [],
+        "er.yaml:5: config.designer_num_epochs: does nothing without run: MetaGrad",
+    ),
+    "a network that nobody trains": (
+        yaml(run="FixedIncentive", config="{designer_network: {hiddens: [8]}}"),
+        [],
+        "er.yaml:5: config.designer_network: does nothing without a designer that learns",
+    ),
+    "a policy for nobody else": (
+        config("{policies: [a, b]}"),
+        [],
+        "er.yaml:5: config.policies: has none for agent 'agent_0'; say which by policy_mapping: {agent_0: a}",
+    ),
+    "a mapping with a gap": (
+        config('{policy_mapping: {agent_0: a, "agent_[123]": b}}'),
+        [],
+        "er.yaml:5: config.policy_mapping: has no entry for agent 'agent_4'",
+    ),
+    "a mapping function in words": (
+        config("{policy_mapping_fn: my.function}"),
+        [],
+        "er.yaml:5: config.policy_mapping_fn: must be a function, got 'my.function'; plain data is policy_mapping",
+    ),
+    "a setting of one policy that there is not": (
+        config("{policies: {a: {agent_gamma: 0.5}}}"),
+        [],
+        "er.yaml:5: config.policies.a.agent_gamma: ",
+    ),
+    "resources in words": (
+        config("{custom_resources_per_env_runner: {simulator: one}}"),
+        [],
+        "er.yaml:5: config.custom_resources_per_env_runner: must be a mapping from names to numbers >= 0",
+    ),
+    "CPUs in words": (
+        config("{num_cpus_per_learner: many}"),
+        [],
+        "er.yaml:5: config.num_cpus_per_learner: must be a number >= 0 or auto, got 'many'",
+    ),
+    "resets that evaluations make anyway": (
+        config("{evaluation_force_reset_envs_before_iteration: false}"),
+        [],
+        "er.yaml:5: config.evaluation_force_reset_envs_before_iteration: has no meaning for MetaGrad; leave it out",
     ),
     "a name that is a folder above": (
         yaml().replace("er:", '"..":'),
@@ -510,6 +681,11 @@ LINES = {
     ),
     "evaluate nothing": (["evaluate", "nowhere"], "nowhere: no such checkpoint folder"),
     "evaluate an empty folder": (["evaluate", "."], ".: no checkpoint there"),
+    "episodes and steps": (
+        ["evaluate", ".", "--episodes", "3", "--steps", "9"],
+        "--episodes and --steps: give one; --steps plays whole episodes until there are so many",
+    ),
+    "no steps": (["evaluate", ".", "--steps", "0"], "Invalid value for '--steps': "),
     "no episodes": (["evaluate", ".", "--episodes", "0"], "Invalid value for '--episodes': "),
     "a storage path under a file": (
         ["train", *ER, "--stop", '{"training_iteration": 1}', "--storage-path", "/dev/null/runs"],
@@ -550,25 +726,25 @@ found = {}
 for name, (text, arguments, _) in json.load(sys.stdin).items():
     with open("er.yaml", "w") as file:
         file.write(text)
-    torch, start, errors = "torch" in sys.modules, time.process_time(), io.StringIO()
+    start, errors = time.process_time(), io.StringIO()
     with contextlib.redirect_stderr(errors):
         code = app(["train", "file", "er.yaml", *arguments], standalone_mode=False)
-    first = torch != ("torch" in sys.modules)
-    found[name] = code, "ray" in sys.modules, 0 if first else time.process_time() - start
+    found[name] = code, sorted({"ray", "torch"} & set(sys.modules)), time.process_time() - start
 print(json.dumps(found))
 """
-# Only Tune knows a scheduler's values, and Ray what a trial needs; mappings of policies are read beside it, too.
+# Only Tune knows a scheduler's values and what a first trial may be, loggers' classes are Tune's, and a designer's
+# checkpoint is read by RLlib.
 _WITH_RAY = {
     "scheduler refuses a value",
-    "policies without a mapping",
+    "first trial outside the search",
+    "logger that is another class",
     "a designer of no checkpoint",
-    *(name for name in FILES if re.match("too many|a GPU|GPUs|a custom|policy|policies", name)),
 }
 
 
-def test_each_is_refused_before_ray_is_imported_and_within_a_second(tmp_path):
+def test_each_is_refused_before_ray_or_torch_is_imported_and_within_a_second(tmp_path):
     cases = {name: case for name, case in FILES.items() if name not in _WITH_RAY}
-    assert len(cases) >= 60
+    assert len(cases) >= 90
     result = subprocess.run(
         [sys.executable, "-c", _ONE_PROCESS],
         input=json.dumps(cases),
@@ -577,20 +753,35 @@ def test_each_is_refused_before_ray_is_imported_and_within_a_second(tmp_path):
         cwd=tmp_path,
         check=True,
     )
-    for name, (code, ray, seconds) in json.loads(result.stdout.splitlines()[-1]).items():
-        assert (code, ray) == (2, False), name
-        assert seconds < 1, (name, seconds)  # torch's import, once, is left out
+    for name, (code, imported, seconds) in json.loads(result.stdout.splitlines()[-1]).items():
+        assert (code, imported) == (2, []), name
+        assert seconds < 1, (name, seconds)
 
 
-@pytest.mark.parametrize("name", ["misspelt setting", "unknown environment", "seed in words", "metric that is none"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "misspelt setting",
+        "unknown environment",
+        "metric that is none",
+        "mechanism of another environment",
+        "incentives that do not fit",
+        "policy that is not there",
+        "too many runners",
+    ],
+)
 def test_a_mistake_costs_a_second_and_a_half(tmp_path, name):
-    """Of the CPU, the start of Python included; where designer and mechanism are built, torch's import comes to it."""
+    """Of the CPU, the start of Python included; `python tests/cli/time_bad_input.py` measures all of them."""
     (tmp_path / "er.yaml").write_text(FILES[name][0])
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "rllib_metagrad.cli.main", "train", "file", "er.yaml"]
-    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+    command = [sys.executable, "-m", "rllib_metagrad.cli.main", "train", "file", "er.yaml", *FILES[name][1]]
+    taken = []
+    # Beside others a process takes more of its CPU's time for the same work: the best of three.
+    while len(taken) < 3 and min(taken, default=9) >= 1.5:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode == 2
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        taken.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(taken) < 1.5
 
 
 # name -> (more of env_config, what the message must hold)
@@ -672,3 +863,50 @@ def test_an_old_name_works_and_is_warned_of(invoke, tmp_path, monkeypatch):
         "rllib: warning: er.yaml:5: config.designer_factorised: write designer_factorized; "
         "the old name goes with the next version\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "old", "new"),
+    [
+        (
+            yaml(stop="{env_runners/agent_returns_mean/agent_0: 9}"),
+            "er.yaml:4: stop.",
+            "env_runners/agent_returns_mean/agent_0",
+            "env_runners/agent_episode_returns_mean/agent_0",
+        ),
+        (
+            yaml(stop="{env_runners: {num_agent_steps_sampled: {all: 9}}}"),
+            "er.yaml:4: stop.",
+            "env_runners/num_agent_steps_sampled/all",
+            "env_runners/num_agent_steps_sampled/__all_agents__",
+        ),
+        (
+            yaml(scheduler="{type: asha, metric: learners/agents/agent_1/kl, mode: min}"),
+            "er.yaml:6: scheduler.metric: ",
+            "learners/agents/agent_1/kl",
+            "learners/agent_1/mean_kl_loss",
+        ),
+        (
+            yaml(checkpoint_config="{checkpoint_score_attribute: timers/sample}"),
+            "er.yaml:6: checkpoint_config.checkpoint_score_attribute: ",
+            "timers/sample",
+            "timers/env_runner_sampling_timer",
+        ),
+    ],
+)
+def test_an_old_name_of_a_metric_works_and_is_warned_of(invoke, tmp_path, monkeypatch, text, place, old, new):
+    monkeypatch.setattr("rllib_metagrad.cli.train._run", lambda *_: None)
+    monkeypatch.setattr("rllib_metagrad.cli.ray_session.session", lambda **_: contextlib.nullcontext())
+    (tmp_path / "er.yaml").write_text(text)
+    result = invoke("train", "file", "er.yaml")
+    assert result.exit_code == 0, result.output
+    message = f"rllib: warning: {place}{old}: write {new}; the old name is reported until version 0.3\n"
+    assert result.stderr == message
+
+
+def test_a_missing_search_package_is_told(invoke, tmp_path, monkeypatch):
+    find = util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None if name == "optuna" else find(name, *more))
+    (tmp_path / "er.yaml").write_text(yaml(**SEARCH, search_alg=OPTUNA))
+    message = "er.yaml:6: search_alg: optuna is not installed; run: pip install 'rllib-metagrad[search]'"
+    check(invoke("train", "file", "er.yaml"), message)

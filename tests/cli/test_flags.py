@@ -2,6 +2,7 @@
 
 import pytest
 
+from rllib_metagrad.cli import train as train_module
 from rllib_metagrad.cli.errors import BadInputError
 from rllib_metagrad.cli.experiment import ExperimentSettings
 from rllib_metagrad.cli.experiment_file import load_experiments
@@ -179,7 +180,12 @@ def test_short_options_and_old_names_of_rllibs_command(tmp_path, monkeypatch, in
     planned = []
     monkeypatch.setattr("rllib_metagrad.cli.train.train", lambda options, file=None: planned.append(options))
     short = ["-a", "MetaGrad", "-e", "escape_room", "-s", '{"training_iteration": 1}', "-c", '{"agent_lr": 0.1}']
-    assert invoke("train", *short, "-n", "3", "--local-dir", "runs", "--framework", "torch").exit_code == 0
+    assert (
+        invoke(
+            "train", *short, "-n", "mine", "--num-samples", "3", "--local-dir", "runs", "--framework", "torch"
+        ).exit_code
+        == 0
+    )
     assert planned[0].given == {
         "run": "MetaGrad",
         "env": "escape_room",
@@ -188,9 +194,38 @@ def test_short_options_and_old_names_of_rllibs_command(tmp_path, monkeypatch, in
         "num_samples": 3,
         "storage_path": "runs",
     }
+    assert planned[0].experiment_name == "mine"
+    assert invoke("train", "-r", "MetaGrad", "--name", "other").exit_code == 0
+    assert (planned[1].given, planned[1].experiment_name) == ({"run": "MetaGrad"}, "other")
     wrong = invoke("train", *short, "--framework", "tf2")
     assert wrong.exit_code == 2
-    assert wrong.stderr == "rllib: error: --framework: must be torch or null, got 'tf2'\n"
+    assert wrong.stderr == "rllib: error: --framework: must be torch, the only one; leave it out, got 'tf2'\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--upload-dir", "s3://x"], "No such option: --upload-dir; write --storage-path URI"),
+        (["train", "--version"], "No such option: --version; write rllib --version"),
+        (["train", "file", "x.yaml", "--local-mode"], "No such option: --local-mode; Ray has none any more"),
+        (["evaluate", "x", "--use-shelve"], "No such option: --use-shelve; write --out FILE.json"),
+        (["train", "--nonsense"], "No such option: --nonsense"),
+    ],
+)
+def test_options_that_are_gone_say_what_to_write(invoke, arguments, message):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"rllib: error: {message}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("flag", [["-n", "mine"], ["--name", "mine"], ["--experiment-name=mine"], []])
+def test_the_command_to_resume_names_the_run_once(monkeypatch, flag):
+    monkeypatch.setattr("sys.argv", ["rllib", "train", "file", "x.yaml", *flag])
+    expected = flag or ["--experiment-name", "x_2"]
+    assert train_module._resume_command("x.yaml", "x_2") == " ".join(
+        ["rllib", "train", "file", "x.yaml", *expected, "--resume"]
+    )
 
 
 def test_version(invoke):

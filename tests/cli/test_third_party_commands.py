@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rllib_metagrad import MetaGradConfig
+
 pytestmark = pytest.mark.integration
 
 SHIPPED = Path(__file__).parent.parent.parent / "tuned_configs" / "pettingzoo"
@@ -55,23 +57,46 @@ def test_shipped_files_train_by_one_command(tmp_path: Path, name: str) -> None:
     assert "designer return" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("mistake", "key"),
-    [
-        ('observations["right"] = np.zeros(3, np.float32)', "observations"),
-        ('rewards["right"] = float("nan")', "rewards"),
-        ('rewards["nobody"] = 1.0', "rewards"),
-    ],
-)
-def test_a_broken_environment_is_named_with_agent_and_key(tmp_path: Path, mistake: str, key: str) -> None:
-    (tmp_path / "broken_env.py").write_text(BROKEN.format(mistake=mistake))
+MISTAKES = {
+    "observations": 'observations["right"] = np.zeros(3, np.float32)',
+    "rewards": 'rewards["right"] = float("nan")',
+    "rewards of others": 'rewards["nobody"] = 1.0',
+}
+
+
+def broken(folder: Path, key: str) -> str:
+    """Writes an environment with a mistake, and its id."""
+    name = f"broken_{key.replace(' ', '_')}"
+    (folder / f"{name}.py").write_text(BROKEN.format(mistake=MISTAKES[key]))
+    return f"{name}:make"
+
+
+def check(line: str, id: str, key: str) -> None:
+    assert id in line
+    assert "nobody" in line or "right" in line
+    assert key.split()[0] in line
+
+
+def test_a_broken_environment_is_named_with_agent_and_key(tmp_path: Path) -> None:
+    id = broken(tmp_path, "rewards")
     (tmp_path / "x.yaml").write_text(
         "x:\n  run: MetaGrad\n  env: pettingzoo\n  stop: {training_iteration: 2}\n"
-        "  config: {env_config: {id: 'broken_env:make'}, num_env_runners: 0, num_envs_per_env_runner: 2}\n"
+        f"  config: {{env_config: {{id: '{id}'}}, num_env_runners: 0, num_envs_per_env_runner: 2}}\n"
     )
     done = train(tmp_path, "file", "x.yaml")
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("rllib: error:")]
-    assert "broken_env:make" in line
-    assert "nobody" in line or "right" in line
-    assert key in line
+    check(line, id, "rewards")
+
+
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("key", MISTAKES)
+def test_every_mistake_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Here without the command, which adds its first words."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = MetaGradConfig().environment("pettingzoo", env_config={"id": broken(tmp_path, key)})
+    algorithm = config.env_runners(num_envs_per_env_runner=2).debugging(log_level="ERROR").build_algo()
+    with pytest.raises(ValueError, match=r"^[^\n]+$") as error:
+        algorithm.train()
+    algorithm.stop()
+    check(str(error.value), f"broken_{key.replace(' ', '_')}:make", key)

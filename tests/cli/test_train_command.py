@@ -48,10 +48,14 @@ def test_train_evaluate_and_report(tmp_path):
     (trial,) = (tmp_path / "results" / "designed").glob("MetaGrad_*")
     assert len((trial / "result.json").read_text().splitlines()) == 3
 
-    last_line = run("evaluate", "results/designed", "--episodes", "5", "--out", "e.json").splitlines()[-1]
+    last_line = run("evaluate", "results/designed", "--data-only", "--episodes", "5", "--out", "e.json").splitlines()[
+        -1
+    ]
     result = json.loads(last_line)
     assert result["episodes"] == 5
     assert result == json.loads((tmp_path / "e.json").read_text())
+    result = json.loads(run("evaluate", "results/designed", "--steps", "37").splitlines()[-1])
+    assert result["steps"] >= 37 > result["steps"] - result["episode_len_max"]
 
     page = run("report", "results/designed").splitlines()[-1]
     figures = sorted(path.stem for path in (tmp_path / page).parent.glob("*.png"))

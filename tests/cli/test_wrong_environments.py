@@ -128,7 +128,7 @@ def test_the_right_ones_are_planned(tmp_path, name, file, text):
 @pytest.mark.parametrize(
     ("stop", "message"),
     [
-        ("{env_runners/agent_returns_mean/c: 1}", "never appears: my_envs:Good has no agent 'c'"),
+        ("{env_runners/agent_episode_returns_mean/c: 1}", "never appears: my_envs:Good has no agent 'c'"),
         ("{env_runners/episode/score: 1}", "never appears: my_envs:Good measures nothing of its episodes"),
     ],
 )

@@ -143,10 +143,10 @@ def test_the_only_picture_comes_first() -> None:
     assert values.tolist() == [0.5, 0.25, 0, 1, 1, 0]
 
 
-def test_of_two_pictures_none_comes_first() -> None:
-    picture = Box(0, 1, (1, 1, 2))
-    both = ObservationProcessor(Dict({"a": TWO, "left": picture, "right": picture}))
+def test_of_two_pictures_of_different_sizes_none_comes_first() -> None:
+    both = ObservationProcessor(Dict({"a": TWO, "left": Box(0, 1, (1, 1, 2)), "right": Box(0, 1, (1, 2, 2))}))
     assert (both.picture_shape, both.picture_is_only_one) == (None, False)
+    assert both.flattened == ("observations['left']", "observations['right']")
 
 
 def test_a_picture_alone_in_a_dict_is_a_picture() -> None:

@@ -164,3 +164,41 @@ def test_an_agent_that_finishes_needs_no_legal_action() -> None:
         env.step([np.array([[2]])])
     assert env.episode_over.all()
     assert mask_of(env) == [True, True, True]
+
+
+@pytest.mark.parametrize("name", ["action_masks", "avail_actions", "legal_actions", "validMoves"])
+@pytest.mark.parametrize("choices", [THREE, gym.spaces.MultiDiscrete([3])])
+def test_a_mask_of_another_name_is_told_of_once(
+    name: str, choices: gym.Space, caplog: pytest.LogCaptureFixture
+) -> None:
+    env = masked(Dict({"observations": PAIR, name: FLAGS}), {"observations": np.zeros(2), name: ONLY_LAST}, choices)
+    (message,) = caplog.messages
+    assert f"observations['{name}'] is observed like any number, and looks like a mask of" in message
+    assert env.groups[0].observation_shape == (5,)
+    caplog.clear()
+    for first in (0, 1):
+        masked(PAIR, np.zeros(2), choices, infos=lambda agent, t, first=first: {name: [0, 0, 1]} if t >= first else {})
+        (message,) = caplog.messages
+        assert f"infos['{name}'] is not read, and looks like a mask" in message
+        caplog.clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "space", "value"),
+    [
+        ("others", FLAGS, ONLY_LAST),
+        ("available_energy", PAIR, np.ones(2)),  # of another size
+        ("valid_range", Box(0, 9, (3,)), np.array([0, 0.5, 9])),  # no flags
+    ],
+)
+def test_what_is_no_mask_is_not_told_of(
+    name: str, space: gym.Space, value: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    masked(Dict({"observations": PAIR, name: space}), {"observations": np.zeros(2), name: value})
+    masked(PAIR, np.zeros(2), infos=lambda agent, t: {name: value})
+    # Beside one that is used, others are the environment's own business.
+    both = {"observations": np.zeros(2), "action_mask": ONLY_LAST, "legal_actions": ONLY_LAST}
+    masked(Dict({"observations": PAIR, "action_mask": FLAGS, "legal_actions": FLAGS}), both)
+    # So they are where there is nothing to choose from.
+    masked(PAIR, np.zeros(2), Box(0, 1, (3,)), infos=lambda agent, t: {"legal_actions": ONLY_LAST})
+    assert caplog.messages == []

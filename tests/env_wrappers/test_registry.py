@@ -222,6 +222,40 @@ def test_pettingzoo_errors(config: dict[str, Any], parts: list[str], my_module: 
             assert part in message
 
 
+NO_FACTORIES: list[dict[str, Any]] = [
+    {"id": "os:system", "command": "mkdir ran"},
+    {"id": "subprocess:run", "args": ["mkdir", "ran"]},
+    {"id": "subprocess:Popen", "args": ["mkdir", "ran"]},
+    {"id": "pathlib:Path"},
+    {"id": "builtins:exec", "source": "import os; os.mkdir('ran')"},
+    {"id": "builtins:dict"},
+    {"id": "torch:save", "obj": 1, "f": "ran"},
+    {"id": "numpy:savetxt", "fname": "ran", "X": [1]},
+    {"id": "mine:system", "command": "mkdir ran"},
+    {"id": "mine:bound"},
+]
+
+
+@pytest.mark.parametrize("config", NO_FACTORIES, ids=lambda config: config["id"])
+def test_what_is_no_factory_is_not_called(
+    config: dict[str, Any], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "mine.py").write_text(
+        "from functools import partial\nfrom os import mkdir, system\nbound = partial(mkdir, 'ran')\n"
+    )
+    for message in (error_of(make, "pettingzoo", **config), error_of(make_vec, "pettingzoo", 1, **config)):
+        assert f"pettingzoo: {config['id']} is neither an environment's class nor a factory" in message
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["mine.py"]
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.parametrize("id", ["mpe2.simple_spread_v3", "mpe2.simple_spread_v3:env", "mpe2.simple_spread_v3:raw_env"])
+def test_what_is_installed_and_makes_environments_is_called(id: str) -> None:
+    assert len(make("pettingzoo", id=id, max_cycles=2).possible_agents) == 3
+
+
 def test_a_missing_dependency_is_not_taken_for_a_wrong_id(my_module: str) -> None:
     """The module that was asked for is there: to suggest its own name would be no help."""
     assert "did you mean" not in error_of(make, "pettingzoo", id=f"{my_module}.hawks")

@@ -59,6 +59,14 @@ def test_the_method_without_rllib() -> None:
 
 
 @pytest.mark.integration
+def test_own_rl_module(tmp_path: Path) -> None:
+    """ER(2,1) is solved: R^ID of 9 at most."""
+    printed = run("own_rl_module.py", tmp_path)
+    assert returns_of(printed)[-1] > 8
+    assert printed.splitlines()[-1].endswith("in a OneTrunk")
+
+
+@pytest.mark.integration
 def test_own_game(tmp_path: Path) -> None:
     """Nobody gives at first; with incentives nearly everybody does: R^ID 8.6 of 9.6, docs/pettingzoo.md."""
     returns = returns_of(run("own_game.py", tmp_path))

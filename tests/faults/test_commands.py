@@ -123,7 +123,7 @@ def test_a_killed_run_resumes_bit_equal_to_one_never_interrupted(start: Start, t
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     # Many updates an iteration, so that the kill comes well before the end.
     write(whole, updates=100), write(killed, updates=100)
-    finish(start(whole))
+    reference = start(whole)
     process = start(killed)
     wait_for_rows(process, killed, 13)
     process.kill()
@@ -135,6 +135,7 @@ def test_a_killed_run_resumes_bit_equal_to_one_never_interrupted(start: Start, t
     # At most what came after the last checkpoint is done again.
     again = len(lines) - 40
     assert 0 <= again < 5, f"{again} of {before} iterations were repeated"
+    finish(reference)
     expected, found = rows(whole), rows(killed)
     assert [row["training_iteration"] for row in found] == list(range(1, 41))
     for one, other in zip(expected, found, strict=True):

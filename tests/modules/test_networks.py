@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+import torch.autograd.forward_ad as forward_ad
 import torch.nn.functional as F
 
 from rllib_metagrad.modules.networks import Network, Parameters
 from rllib_metagrad.modules.policy import StackedPolicy, make_distribution
 from rllib_metagrad.settings import NetworkSettings
+from rllib_metagrad.settings.networks import Activation
 
 
 def test_stacked_layers_equal_linear_layers() -> None:
@@ -142,3 +146,24 @@ def test_critic_only_marks_what_the_actor_does_not_use(share_trunk: bool, critic
     (grad,) = torch.autograd.grad(seen.values.sum(), theta)
     assert (grad[:, policy.critic_only] != 0).any()
     assert bool((grad[:, ~policy.critic_only] != 0).any()) == share_trunk
+
+
+@pytest.mark.parametrize("activation", get_args(Activation))
+def test_every_activation_has_a_forward_mode_over_reverse_mode(activation: str) -> None:
+    """As the mixed meta-gradient needs it: a Hessian-vector product, beside that of two reverse passes."""
+    network = Network((4,), 2, NetworkSettings(hiddens=(5,), activation=activation))
+    parameters = Parameters(network.leaves)
+    g = torch.Generator().manual_seed(0)
+    theta, x = parameters.initialize(2, g).double(), torch.randn(2, 7, 4, generator=g, dtype=torch.float64)
+    direction = torch.randn(theta.shape, generator=g, dtype=torch.float64)
+
+    def gradient(at: torch.Tensor, create_graph: bool) -> torch.Tensor:
+        loss = network.apply(parameters.split(at), x).square().sum()
+        return torch.autograd.grad(loss, at, create_graph=create_graph)[0]
+
+    with forward_ad.dual_level():
+        dual = forward_ad.make_dual(theta.clone().requires_grad_(), direction)
+        product = forward_ad.unpack_dual(gradient(dual, False)).tangent
+    leaf = theta.clone().requires_grad_()
+    twice = torch.autograd.grad((gradient(leaf, True) * direction).sum(), leaf)[0]
+    torch.testing.assert_close(product, twice)

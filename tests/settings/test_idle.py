@@ -36,6 +36,11 @@ CASES: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "designer_factorized": ("DualRL", True, {"designer_levels": [0, 1]}),
     "rollout_fragment_length": ("MetaGrad", 10, {"batch_mode": "truncate_episodes"}),
 }
+#: Key: a method that makes nothing of it, a value, a method that does.
+METHODS = {
+    "designer_num_epochs": ("AMD", 3, "MetaGrad"),
+    "designer_network": ("FixedIncentive", {"hiddens": [7]}, "DualRL"),
+}
 
 
 def validate(kind: str, **settings: Any) -> None:
@@ -45,7 +50,7 @@ def validate(kind: str, **settings: Any) -> None:
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {key for rule in RULES for key in rule.keys} == set(CASES) - {"rollout_fragment_length"}
+    assert {key for rule in RULES for key in rule.keys} == {*CASES, *METHODS} - {"rollout_fragment_length"}
 
 
 @pytest.mark.parametrize("key", CASES)
@@ -57,6 +62,15 @@ def test_alone_it_is_refused_and_in_company_it_passes(key: str) -> None:
     assert "leave" in str(raised.value)
     assert "\n" not in str(raised.value)
     validate(kind, **{key: value}, **company)
+
+
+@pytest.mark.parametrize("key", METHODS)
+def test_with_a_method_that_makes_nothing_of_it_it_is_refused(key: str) -> None:
+    kind, value, other = METHODS[key]
+    with pytest.raises(SettingError, match=f"^{key} does nothing without .*{other}.*; .* leave {key} out$"):
+        validate(kind, **{key: value})
+    validate(other, **{key: value})
+    validate("Centralized" if kind == "FixedIncentive" else kind)
 
 
 @pytest.mark.parametrize("settings", [{"agent_betas": [0, 0.5]}, {"agent_eps": 1e-3}, {"agent_clip_param": 0.2}])

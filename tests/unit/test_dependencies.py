@@ -15,39 +15,56 @@ _ROLLOUTS = {"core", "modules", "env_wrappers", "settings"}
 ARROWS: dict[str, set[str]] = {
     "settings": set(),
     "metrics": set(),
+    "old_metrics": {"metrics"},
     "statistics": set(),
     "process": set(),
     "weighted_mean": set(),
-    "ray_compat": {"weighted_mean"},
     "checkpoint_files": set(),
+    "state_files": {"checkpoint_files"},
+    "ray_compat": {"weighted_mean", "state_files"},
     "env_wrappers": {"settings"},
-    "core": {"settings", "metrics"},
+    "core": {"settings", "metrics", "state_files"},
     "mechanisms": {"core", "settings", "env_wrappers.facts"},
-    "modules": {"core", "mechanisms", "settings", "env_wrappers"},
+    "modules": {"core", "mechanisms", "settings", "env_wrappers", "ray_compat"},
     "late_rewards": {"core", "env_wrappers"},
     "in_force": _ROLLOUTS,
-    "sampling": _ROLLOUTS | {"in_force", "late_rewards"},
+    "observation_filter": {"env_wrappers"},
+    "connectors": {"env_wrappers", "settings", "observation_filter"},
+    "sampling": _ROLLOUTS | {"in_force", "late_rewards", "observation_filter"},
     "episode_statistics": {"core", "metrics"},
-    "environments": {"env_wrappers", "settings"},
-    "learners": {"core", "modules", "settings", "metrics", "process", "ray_compat"},
+    "environments": {"env_wrappers", "settings", "observation_filter", "connectors"},
+    "learners": {"core", "modules", "settings", "metrics", "old_metrics", "process", "ray_compat"},
     "env_runner": _ROLLOUTS
-    | {"environments", "episode_statistics", "sampling", "metrics", "process", "ray_compat"}
+    | {"environments", "episode_statistics", "sampling", "metrics", "old_metrics", "process", "ray_compat"}
+    | {"observation_filter"}
     | {"weighted_mean"},
     "lending": {"env_runner", "env_wrappers"},
     "registration": {"algorithms", "env_wrappers"},  # inside functions, when Ray is there
     "algorithms": _ROLLOUTS
     | {"mechanisms", "learners", "env_runner", "environments", "metrics", "checkpoint_files", "ray_compat"}
-    | {"registration", "weighted_mean", "lending"},
-    "evaluation": {"algorithms", "env_runner", "lending", "modules", "core", "env_wrappers"}
-    | {"metrics", "statistics", "checkpoint_files"},
+    | {"registration", "weighted_mean", "lending", "old_metrics", "state_files", "observation_filter"},
+    "evaluation": {"algorithms", "env_runner", "episode_statistics", "lending", "modules", "core", "env_wrappers"}
+    | {"metrics", "old_metrics", "statistics", "checkpoint_files", "state_files"},
     "answered": {"algorithms", "env_wrappers", "environments", "evaluation", "modules", "ray_compat", "settings"}
     | {"metrics", "statistics", "checkpoint_files"},
-    "analysis": {"metrics", "statistics", "settings", "env_wrappers"},
+    "analysis": {"metrics", "old_metrics", "statistics", "settings", "env_wrappers"},
 }
 #: Parts that may import neither Ray nor torch, or not Ray.
 WITHOUT = {
-    **{key: {"ray", "torch"} for key in ("settings", "metrics", "env_wrappers", "checkpoint_files", "statistics")},
+    **{
+        key: {"ray", "torch"}
+        for key in (
+            "settings",
+            "metrics",
+            "old_metrics",
+            "env_wrappers",
+            "checkpoint_files",
+            "state_files",
+            "statistics",
+        )
+    },
     **{key: {"ray"} for key in ("core", "mechanisms", "late_rewards", "in_force", "sampling", "episode_statistics")},
+    "observation_filter": {"ray", "torch"},
 }
 
 
@@ -93,8 +110,9 @@ def test_the_order_of_the_arrows_has_no_circle() -> None:
     assert parts - known - {"__init__", "__pycache__", "py"} == {"cli"}
 
 
-def test_environments_need_neither_torch_nor_ray() -> None:
-    """Not even by what they import of the settings."""
-    code = "import sys, env_wrappers; print(sorted({'torch', 'ray'} & set(sys.modules)))"
+@pytest.mark.parametrize("module", ["env_wrappers", "rllib_metagrad.mechanisms", "rllib_metagrad.modules.fit"])
+def test_what_is_checked_first_needs_neither_torch_nor_ray(module: str) -> None:
+    """Not even by what it imports of others."""
+    code = f"import sys, {module}; print(sorted({{'torch', 'ray'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"

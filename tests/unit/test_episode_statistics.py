@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -67,3 +70,40 @@ def test_only_the_first_environments_count_under_a_limit() -> None:
     assert len(totals.length) == 2
     np.testing.assert_array_equal(totals.length, trajectory.stepped[:, :2].sum(0))
     np.testing.assert_allclose(totals.designer_return, trajectory.designer_rewards[:, :2].sum(0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("window", [1, 4, 7, 100])
+@pytest.mark.parametrize("whole_episodes", [True, False])
+def test_a_window_holds_the_last_episodes_whenever_they_ended(window: int, whole_episodes: bool) -> None:
+    """Three batches of five, and then none: each pop() gives the last `window` of all so far, and counts none twice."""
+    trajectory, incentives, plain = rollout("escape_room", 5, n=3, m=1, max_steps=6)
+    sizes = (plain._widths["agent_returns"], plain._num_types, plain._widths["offered"])
+    smoothed = EpisodeStatistics(5, *sizes, window=window)
+    seen: list[float] = []
+    for shift in (0.0, 10.0, 20.0):
+        shifted = dataclasses.replace(trajectory, designer_rewards=trajectory.designer_rewards + shift)
+        measured = {"shift": np.full(5, shift)}
+        for statistics in (plain, smoothed):
+            if whole_episodes:
+                statistics.add_complete(shifted, incentives, None, measured)
+            else:
+                ends = [{"shift": np.full(int(over.sum()), shift)} for over in shifted.over.numpy() if over.any()]
+                statistics.add(shifted, incentives, ends)
+        assert smoothed.num_finished == 5
+        fresh = plain.pop()
+        assert fresh is not None
+        seen += fresh.designer_return.tolist()
+        again = EpisodeStatistics(5, *sizes, window=window)
+        again.set_state(pickle.loads(pickle.dumps(smoothed.get_state())))
+        totals = smoothed.pop()
+        assert totals is not None
+        assert totals.designer_return.tolist() == seen[-window:]
+        assert (totals.metrics["shift"][-1], len(totals.metrics["shift"])) == (shift, len(seen[-window:]))
+        # A checkpoint keeps what the window held before this batch, as reports are due right after sampling.
+        kept = again.pop()
+        assert (0 if kept is None else len(kept.length)) == min(window, len(seen) - 5)
+    last = smoothed.pop()
+    assert last is not None
+    assert last.designer_return.tolist() == seen[-window:]
+    assert smoothed.num_finished == 0
+    assert plain.pop() is None

@@ -14,6 +14,7 @@ import yaml
 from rllib_metagrad import metrics
 from rllib_metagrad.algorithms import get_config_class
 from rllib_metagrad.analysis.runs import flatten
+from rllib_metagrad.old_metrics import current
 
 ROOT = Path(__file__).parent.parent.parent
 # Say which trial this is, when and where; no metrics.
@@ -34,6 +35,10 @@ def logged(name: str, **changes: Any) -> set[str]:
     return set(flatten(result))
 
 
+def renamed_metrics() -> list[metrics.Metric]:
+    return [metric for metric in metrics.ALL if metric.was]
+
+
 @pytest.mark.integration
 @pytest.mark.usefixtures("ray_session")
 def test_what_trainings_log_is_what_is_documented() -> None:
@@ -41,7 +46,9 @@ def test_what_trainings_log_is_what_is_documented() -> None:
     economy = {"agent_minibatch_size": 100, "designer_interval": 1, "evaluation_interval": 1, "evaluation_duration": 2}
     names = logged("escape_room/metagrad_5_2") | logged("gather_trade_build/metagrad", **economy)
     names |= logged("escape_room/metagrad_5_2_cloned") | logged("escape_room/dual_rl_5_2_2levels")
-    found = {name: metrics.find(name) for name in names}
+    old = {name for name in names if current(name) != name}
+    assert {current(name) for name in old} == {name for name in names if metrics.find(name) in renamed_metrics()}
+    found = {name: metrics.find(name) for name in names - old}
     assert [name for name, metric in found.items() if metric is None] == []
     # What an economy measures is named one by one.
     assert [name for name, metric in found.items() if metric is metrics.EPISODE] == []
@@ -76,7 +83,7 @@ def test_names_take_their_places() -> None:
     )
     assert metrics.EPISODE.of("tax_rate", "9.7").key == ("episode", "tax_rate", "9.7")
     # A name with a slash stays one level.
-    assert metrics.AGENT_RETURN.of("a/b").key == ("agent_returns_mean", "a/b")
+    assert metrics.AGENT_RETURN.of("a/b").key == ("agent_episode_returns_mean", "a/b")
     assert (metrics.TAX_RATE.prefix, metrics.NET.stem) == ("episode/tax_rate/", "designer_net_return")
     assert metrics.REPLICA_GAP.path == "learners/designer/replica_gap"
 
@@ -88,9 +95,9 @@ def test_names_take_their_places() -> None:
         ("evaluation/env_runners/designer_net_return_mean", metrics.NET),
         ("env_runners/episode/welfare", metrics.WELFARE),
         ("env_runners/episode/anything", metrics.EPISODE),
-        ("learners/agents/agent_0/kl", metrics.KL),
+        ("learners/agent_0/mean_kl_loss", metrics.KL),
         ("learners/timers/agents_update", metrics.AGENTS_UPDATE_SECONDS),
-        ("timers/sample", metrics.SAMPLE_SECONDS),
+        ("timers/env_runner_sampling_timer", metrics.SAMPLE_SECONDS),
         ("timers/training_step", metrics.OTHER_TIMERS),
         ("designer_net_return_mean", None),
     ],
