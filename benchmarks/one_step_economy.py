@@ -1,6 +1,7 @@
 """Tax rates that MetaGrad learns in the one-step economy, against Saez' formula and the best rates there are.
 
     python benchmarks/one_step_economy.py [--seeds 4] [--first-seed 100] [--direct-coeff 0.003] [--skip-baselines]
+    python benchmarks/one_step_economy.py --config metagrad_critic [--start 0.05] [--agents 20] --skip-baselines
     python benchmarks/one_step_economy.py --analysis
 
 Social welfare is the designer's R^ID, the package's inverse-income-weighted mean utility, in two ways:
@@ -15,6 +16,7 @@ several numbers of agents, and nothing is trained. The last line is one JSON obj
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from typing import Any
 
@@ -76,18 +78,25 @@ def main() -> None:
     parser.add_argument("--direct-coeff", type=float, help="designer_direct_coeff; default: the shipped config's")
     parser.add_argument("--skip-baselines", action="store_true", help="train MetaGrad only")
     parser.add_argument("--analysis", action="store_true", help="train nothing")
+    parser.add_argument("--config", default="metagrad", help="of tuned_configs/one_step_economy/ that learns rates")
+    parser.add_argument("--start", type=float, help="initial rate of all brackets (configs with squash: sigmoid)")
+    parser.add_argument("--agents", type=int, default=10)
     arguments = parser.parse_args()
     if arguments.analysis:
         welfare = {n: known(OneStepEconomyConfig(num_agents=n)) for n in SIZES}
         common.finish({f"saez_to_optimum_{n}_agents": round(b / a, 4) for n, (a, b) in welfare.items()})
         return
     common.start_ray()
-    economy = OneStepEconomyConfig()
+    economy = OneStepEconomyConfig(num_agents=arguments.agents)
     best, of_saez = known(economy)
     report: dict[str, Any] = {"optimum_welfare": round(best, 2), "saez_welfare": round(of_saez, 2)}
-    overrides = {} if arguments.direct_coeff is None else {"designer_direct_coeff": arguments.direct_coeff}
+    overrides: dict[str, Any] = {"env_config": {"num_agents": arguments.agents}}
+    if arguments.direct_coeff is not None:
+        overrides["designer_direct_coeff"] = arguments.direct_coeff
+    if arguments.start is not None:
+        overrides["designer_output_bias"] = math.log(arguments.start / (1 - arguments.start))
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    report["metagrad"] = found = runs(economy, "metagrad", seeds, **overrides)
+    report["metagrad"] = found = runs(economy, arguments.config, seeds, **overrides)
     answered = estimate(found["answered"])
     least, mean = answered.worst, answered.mean
     report |= {
