@@ -25,7 +25,7 @@ from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.settings import AgentSettings, MetaGradSettings, MethodSettings, NetworkSettings
 from rllib_metagrad.settings.designer import MetaGradDesignerSettings
 
-ALPHA, ROWS, HOURS, N = 30.0, 40_000, 20, 3
+ALPHA, ROWS, HOURS, N = 30.0, 100_000, 20, 3
 ECONOMY = {"num_agents": N, "skills": [6.0, 20.0, 40.0], "num_labor_hours": HOURS, "labor_cost": 0.012}
 RATES = [0.15, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5]
 
@@ -131,7 +131,7 @@ def test_the_gradient_of_all_rates_is_that_of_the_exact_soft_answer() -> None:
     torch.testing.assert_close(policy.outputs(theta, torch.ones(N, 1, 1).double())[0][:, 0], torch.tensor(logits))
     agents = AgentSettings(lr=0.1, entropy_coeff=ALPHA, gamma=1.0)
     designer = MetaGradDesignerSettings(
-        response="fisher", response_damping=0.0, response_iterations=100, response_average=0.0
+        response="fisher", response_damping=0.0, response_iterations=40, response_average=0.0
     )
     setup = Setup((policy,), Rates(mechanism), None, MethodSettings(agents, designer, MetaGradSettings()))
     eta = torch.tensor([RATES], dtype=torch.float64)
