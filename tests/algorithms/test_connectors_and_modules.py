@@ -19,9 +19,10 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.core.rl_module.torch import TorchRLModule
 from torch import nn
 
+from rllib_metagrad import read_checkpoint
 from rllib_metagrad.algorithms import get_config_class
 from rllib_metagrad.environments import build_env
-from rllib_metagrad.evaluation import evaluate
+from rllib_metagrad.evaluation import evaluate, load
 from rllib_metagrad.settings import SettingError
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("ray_session")]
@@ -116,6 +117,10 @@ def test_runners_share_what_they_have_observed(tmp_path: Path) -> None:
     again.train()
     again.stop()
     algorithm.stop()
+    assert read_checkpoint(tmp_path / "checkpoint").pickles == ()
+    evaluated = load(tmp_path / "checkpoint", data_only=True)
+    np.testing.assert_array_equal(evaluated.observed[0].mean, algorithm.observed[0].mean)
+    evaluated.stop()
     begun = config("AMD", **FILTER, agents_checkpoint=str(tmp_path / "checkpoint")).build_algo()
     np.testing.assert_array_equal(begun.observed[0].mean, algorithm.observed[0].mean)
     begun.stop()

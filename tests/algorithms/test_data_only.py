@@ -184,7 +184,7 @@ def test_configs_that_are_not_data_alone(copied: Path, content: dict[str, Any] |
         load(copied, data_only=True)
     whole_message = f"--data-only: .*{message}.*; leave the flag out only if you trust who made it"
     with pytest.raises(BadInputError, match=whole_message):
-        _evaluate(copied, 2, None, 0, False, {}, data_only=True)
+        _evaluate(copied, 2, None, None, 0, False, {}, data_only=True)
     load(copied).stop()  # by RLlib's pickle of the config
 
 

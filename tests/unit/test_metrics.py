@@ -44,7 +44,7 @@ def renamed_metrics() -> list[metrics.Metric]:
 def test_what_trainings_log_is_what_is_documented() -> None:
     """Escape Room with its other designers, and the largest economy, evaluated."""
     economy = {"agent_minibatch_size": 100, "designer_interval": 1, "evaluation_interval": 1, "evaluation_duration": 2}
-    names = logged("escape_room/metagrad_5_2") | logged("gather_trade_build/metagrad", **economy)
+    names = logged("escape_room/metagrad_5_2", log_gradients=True) | logged("gather_trade_build/metagrad", **economy)
     names |= logged("escape_room/metagrad_5_2_cloned") | logged("escape_room/dual_rl_5_2_2levels")
     old = {name for name in names if current(name) != name}
     assert {current(name) for name in old} == {name for name in names if metrics.find(name) in renamed_metrics()}
