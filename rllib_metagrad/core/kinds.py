@@ -9,7 +9,7 @@ from torch import Tensor
 
 from rllib_metagrad.core.agent_update import AgentState, Batch, Step, Update
 from rllib_metagrad.core.optimizers import OptimizerState
-from rllib_metagrad.core.state import AgentsUpdate
+from rllib_metagrad.core.state import AgentsUpdate, AnswerMemory, Parameter, RunningMoments
 from rllib_metagrad.core.trajectory import StackTrajectory, Trajectory
 from rllib_metagrad.metrics import Metric
 from rllib_metagrad.settings import AgentSettings, NetworkSettings, Schedule
@@ -28,7 +28,10 @@ def _given(settings: NetworkSettings) -> dict[str, Any]:
     return {name: value for name, value in settings if name in settings.model_fields_set}
 
 
-_RECORDS = (AgentState, AgentsUpdate, Batch, OptimizerState, StackTrajectory, Step, Trajectory, Update)
+_RECORDS = (
+    *(AgentState, AgentsUpdate, AnswerMemory, Batch, OptimizerState, Parameter, RunningMoments),
+    *(StackTrajectory, Step, Trajectory, Update),
+)
 #: Names are for ever: checkpoints hold them.
 KINDS: tuple[Kind, ...] = (
     Kind("tensor", Tensor, _to_array, torch.from_numpy),
