@@ -33,6 +33,7 @@ from env_wrappers import make_vec
 from env_wrappers.one_shot.base import OneShotConfig, OneShotVectorEnv
 from rllib_metagrad import metrics
 from rllib_metagrad.evaluation import evaluate
+from rllib_metagrad.settings.designer import MetaGradDesignerSettings
 from rllib_metagrad.statistics import estimate, interval
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
@@ -40,7 +41,11 @@ from write_docs import with_tables
 
 DOCS = Path(__file__).parent.parent / "docs"
 RUNS = DOCS / "results" / "known_optimum.json"
-CRITIC = {"designer_response": "critic", "designer_response_critic_lr": 0.01}
+CRITIC = {
+    "designer_response": "critic",
+    "designer_response_critic_lr": 0.01,
+    "designer_response_average": MetaGradDesignerSettings().response_average,  # the default: `critic` has no such mean
+}
 #: Shipped config of each method, and what is changed in it.
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "fisher": ("metagrad_fisher", {}),
