@@ -101,3 +101,31 @@ def test_metagrad_finds_the_best_prices(name: str) -> None:
     prices = np.array([found["incentive_offered"][price] for price in game.prices])
     without, best = game.known
     assert (game.welfare(prices, game.temperature) - without) / (best - without) > 0.99
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.usefixtures("ray_session")
+@pytest.mark.parametrize("seed", [7, 8])
+def test_fisher_finds_the_best_contract(seed: int) -> None:
+    """The price itself, to 5%, not only its welfare, which is flat around it."""
+    content = content_of(CONFIGS / "contract" / "metagrad_fisher.yaml")
+    game = game_of(content)
+    _, found = trained(content, seed=seed)
+    (bonus,) = (found["incentive_offered"][price] for price in game.prices)
+    assert bonus == pytest.approx(game.optimum(game.temperature)[0], rel=0.05)
+    assert game.welfare(np.array([bonus]), game.temperature) == pytest.approx(game.known[1], rel=0.01)
+    assert found[metrics.RETURN] == pytest.approx(game.known[1], rel=0.05)
+
+
+def test_fisher_has_the_same_settings_in_all_games() -> None:
+    """But what makes a game: its rules, temperature, mechanism, and whether players share a policy."""
+    of_game = {"env_config", "agent_entropy_coeff", "mechanism", "parameter_sharing"}
+    contents = [content_of(file) for file in FILES if file.stem.startswith("metagrad_fisher")]
+    assert len(contents) == 4
+    rest = []
+    for content in contents:
+        config = content["config"]
+        config["mechanism_config"].pop("scale")
+        rest.append(({k: v for k, v in config.items() if k not in of_game}, content["stop"], content["run"]))
+    assert all(one == rest[0] for one in rest)
