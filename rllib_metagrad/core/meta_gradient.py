@@ -148,7 +148,9 @@ def loss_along(
         if curvature:
             share, _ = loss(evaluation, batch.detach(), settings, reduction)
             (grad,) = torch.autograd.grad(share, dual)
-            product = reduction.sum(_unpack(grad)[1])
+            product = _unpack(grad)[1]
+    if product is not None:
+        product = reduction.sum(product)
     slope = kind.slope(log_probs, batch.old_log_probs, batch.advantages.detach(), settings)
     total = -(weights * slope * log_probs_along * batch.advantages).sum()
     if moved:

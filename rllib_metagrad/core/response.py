@@ -148,11 +148,15 @@ def _running(old: Sequence[Tensor] | None, new: Sequence[Tensor], decay: float, 
 
 
 def _damped(curvature: Curvature, diagonal: Tensor, damping: float) -> tuple[LinearMap, Tensor]:
-    """``alpha F + delta`` and about its diagonal; delta is ``damping`` times the mean eigenvalue, row by row."""
+    """``alpha F + delta`` and about its diagonal; delta is ``damping`` times the mean eigenvalue, row by row.
+
+    Estimates below zero are as far from the truth as those above: cut off there, the preconditioner would be so uneven
+    that rounding decides the solution.
+    """
     of_actor = ~curvature.policy.critic_only
     delta = damping * (diagonal * of_actor).sum(-1, keepdim=True).clamp(min=0) / of_actor.sum()
     least = torch.finfo(diagonal.dtype).eps * diagonal.abs().amax(-1, keepdim=True).clamp(min=1e-30)
-    return lambda x: curvature(x) + delta * x, diagonal.clamp(min=0) + torch.maximum(delta, least)
+    return lambda x: curvature(x) + delta * x, diagonal.abs() + torch.maximum(delta, least)
 
 
 def _scored(scene: Scene, forward: Sequence[ForwardPass]) -> list[Scored]:

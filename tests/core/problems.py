@@ -109,3 +109,28 @@ def make_problem(
     target = theta + 0.01 if settings.target_tau is not None else None
     eta = torch.randn(OBS * ACTIONS, generator=g, dtype=dtype)
     return Problem(policy, AgentState(theta, moments, target), trajectory, eta)
+
+
+class Payments:
+    """An additive incentive for the action type, and a welfare that the outputs change directly."""
+
+    def incentives(self, output: Tensor, tau: Trajectory) -> Tensor:
+        return output.gather(-1, tau.action_types) * tau.active
+
+    def rewards(self, output: Tensor, tau: Trajectory) -> Tensor:
+        return tau.rewards + self.incentives(output, tau)
+
+    def designer_rewards(self, output: Tensor, tau: Trajectory) -> Tensor:
+        return tau.designer_rewards - (output * output).sum(-1)
+
+
+class Offer:
+    """``mu_eta(s) = 2 sigmoid(tanh(s) eta)``."""
+
+    mechanism = Payments()
+
+    def initialize(self, generator: torch.Generator) -> Tensor:
+        return torch.randn(1, OBS * ACTIONS, generator=generator)
+
+    def outputs(self, eta: Tensor, states: Tensor, features: Tensor) -> Tensor:
+        return 2 * torch.sigmoid(torch.tanh(states) @ eta.reshape(OBS, ACTIONS))

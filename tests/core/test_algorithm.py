@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from problems import ACTIONS, OBS, B, N, make_problem
+from problems import ACTIONS, OBS, B, N, Offer, Payments, make_problem
 from torch import Tensor
 
 from rllib_metagrad.core.agent_update import ForwardPass, flatten_steps, update
@@ -14,34 +14,8 @@ from rllib_metagrad.core.algorithm import agents_step, designer_step, metagrad_s
 from rllib_metagrad.core.designer_gradient import through_update
 from rllib_metagrad.core.designer_objective import designer_objective
 from rllib_metagrad.core.state import AgentsUpdate, AlgorithmState, Parameter, Setup, forward_passes, initial_state
-from rllib_metagrad.core.trajectory import Trajectory
 from rllib_metagrad.metrics import REPLICA_GAP
 from rllib_metagrad.settings import AgentSettings, IncentiveFunctionSettings, MetaGradSettings, MethodSettings
-
-
-class Payments:
-    """An additive incentive for the action type, and a welfare that the outputs change directly."""
-
-    def incentives(self, output: Tensor, tau: Trajectory) -> Tensor:
-        return output.gather(-1, tau.action_types) * tau.active
-
-    def rewards(self, output: Tensor, tau: Trajectory) -> Tensor:
-        return tau.rewards + self.incentives(output, tau)
-
-    def designer_rewards(self, output: Tensor, tau: Trajectory) -> Tensor:
-        return tau.designer_rewards - (output * output).sum(-1)
-
-
-class Offer:
-    """``mu_eta(s) = 2 sigmoid(tanh(s) eta)``."""
-
-    mechanism = Payments()
-
-    def initialize(self, generator: torch.Generator) -> Tensor:
-        return torch.randn(1, OBS * ACTIONS, generator=generator)
-
-    def outputs(self, eta: Tensor, states: Tensor, features: Tensor) -> Tensor:
-        return 2 * torch.sigmoid(torch.tanh(states) @ eta.reshape(OBS, ACTIONS))
 
 
 class Case:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from played_games import FISHER, Game, Number, play, value_of
-from problems import ACTIONS, OBS, make_problem
+from problems import ACTIONS, OBS, Offer, make_problem
 from scipy.optimize import brentq
 from scipy.special import expit, lambertw
 from torch import Tensor
@@ -26,31 +26,6 @@ from rllib_metagrad.metrics import RESPONSE_NORM, RESPONSE_RESIDUAL
 from rllib_metagrad.modules.policy import StackedPolicy
 from rllib_metagrad.settings import AgentSettings, MetaGradSettings, MethodSettings, NetworkSettings
 from rllib_metagrad.settings.designer import MetaGradDesignerSettings
-
-
-class Payments:
-    """An additive incentive for the action type."""
-
-    def incentives(self, output: Tensor, tau: Trajectory) -> Tensor:
-        return output.gather(-1, tau.action_types) * tau.active
-
-    def rewards(self, output: Tensor, tau: Trajectory) -> Tensor:
-        return tau.rewards + self.incentives(output, tau)
-
-    def designer_rewards(self, output: Tensor, tau: Trajectory) -> Tensor:
-        return tau.designer_rewards - (output * output).sum(-1)
-
-
-class Offer:
-    """``mu_eta(s) = 2 sigmoid(tanh(s) eta)``."""
-
-    mechanism = Payments()
-
-    def initialize(self, generator: torch.Generator) -> Tensor:
-        return torch.randn(1, OBS * ACTIONS, generator=generator)
-
-    def outputs(self, eta: Tensor, states: Tensor, features: Tensor) -> Tensor:
-        return 2 * torch.sigmoid(torch.tanh(states) @ eta.reshape(OBS, ACTIONS))
 
 
 def contract(value: float, cost: float) -> Game:

@@ -57,7 +57,7 @@ def sampled(config: IncentiveDesignConfig, count: int) -> list[Trajectory]:
     [
         (MetaGradConfig, {"loss": "pg"}),
         (MetaGradConfig, {"loss": "ppo", "optimizer": "adam", "normalize_advantages": True, "num_epochs": 3}),
-        (MetaGradConfig, {"loss": "ppo", "entropy_coeff": 0.1, "num_epochs": 2, "response": "fisher"}),
+        # Not `fisher`: its solve enlarges float32's rounding, see tests/core/test_response_of_two_learners.py.
         (MetaGradConfig, {"loss": "pg", "entropy_coeff": 0.1, "response": "critic"}),
         (MetaGradConfig, {"loss": "ppo", "normalize_advantages": True, "response": "neumann"}),
         (DualRLConfig, {}),
@@ -73,8 +73,6 @@ def test_two_learners_equal_one_after_fifty_updates(kind: type[IncentiveDesignCo
     config = make_config(kind, **agents)
     if response:
         config.designer(**response)
-        if response["response"] == "fisher":
-            config.designer(response_cross=2, response_kl=0.01)
     trajectories = sampled(config, 50)
     one = updates(config, trajectories)
     two = updates(config.copy(copy_frozen=False).learners(num_learners=2), trajectories)
@@ -103,7 +101,7 @@ def test_meta_gradient_of_two_learners_equals_one_learners() -> None:
         past = state.last_update
         objective, _, _ = designer_objective(now, state, validation, validation.designer_rewards)
         forward = forward_passes(now, [agents.theta for agents in state.agents], validation)
-        gradient = through_update(now, past, past.eta, validation, objective, forward, want_cost=True)
+        gradient = through_update(now, past, past.eta, validation, objective, forward, measure=True)
         return gradient.meta.numpy()  # type: ignore[no-any-return]
 
     def gradient(settings: IncentiveDesignConfig) -> list[np.ndarray]:

@@ -46,6 +46,10 @@ def test_what_trainings_log_is_what_is_documented() -> None:
     economy = {"agent_minibatch_size": 100, "designer_interval": 1, "evaluation_interval": 1, "evaluation_duration": 2}
     names = logged("escape_room/metagrad_5_2", log_gradients=True) | logged("gather_trade_build/metagrad", **economy)
     names |= logged("escape_room/metagrad_5_2_cloned") | logged("escape_room/dual_rl_5_2_2levels")
+    whole = {"agent_entropy_coeff": 0.1, "designer_interval": 1, "designer_direct_coeff": None}
+    fisher = {"designer_response": "fisher", "designer_response_cross": 1, "designer_response_kl": 0.01}
+    names |= logged("contract/metagrad", **whole, **fisher, num_updates_per_iteration=2)
+    names |= logged("escape_room/metagrad_5_2", **whole, designer_response="critic")
     old = {name for name in names if current(name) != name}
     assert {current(name) for name in old} == {name for name in names if metrics.find(name) in renamed_metrics()}
     found = {name: metrics.find(name) for name in names - old}
