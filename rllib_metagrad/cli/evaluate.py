@@ -65,7 +65,13 @@ def evaluate(
             raise BadInputError(f"{flag} {path}: no such folder {pathlib.Path(path).absolute().parent}")
     if answered is not None:
         target = options.pop("folder", None)
-        options |= {"episodes": episodes, "seed": seed, "greedy": greedy, "env_config": changes}
+        if steps is not None:
+            raise BadInputError("--steps: populations that answer are evaluated by --episodes; leave it out")
+        if data_only:
+            raise BadInputError("--data-only: agents that learn need all of a checkpoint; leave it or --answered out")
+        options |= {"seed": seed, "greedy": greedy, "env_config": changes}
+        if episodes is not None:
+            options["episodes"] = episodes
         _finish(evaluate_answered(folder, answered, target, verbose, **options), out)
         return
     with ray_session.session(verbose=verbose):

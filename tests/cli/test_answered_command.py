@@ -87,6 +87,8 @@ def test_answered_report_and_a_frozen_designer_in_a_yaml(runs: Path) -> None:
         (["--answered", "10", "--fresh-steps", "5"], "--fresh-steps: does nothing without --fresh-agents N"),
         (["--answered", "10", "--fresh-schedules"], "--fresh-schedules: does nothing without --fresh-agents N"),
         (["--answered", "10", "--render", "a.gif"], "--render a.gif: with --answered there are several populations"),
+        (["--answered", "10", "--steps", "100"], "--steps: populations that answer are evaluated by --episodes"),
+        (["--answered", "10", "--data-only"], "--data-only: agents that learn need all of a checkpoint"),
         (["--answered", "10", "--answered-folder", "results"], "results is there already; name a new one"),
         (["--answered", "10", "--answered-folder", "/dev/null/x"], "/dev/null is a file"),
         (["--answered", "10", "--seed", "-1"], "--seed: must be a whole number >= 0, got -1"),
