@@ -219,7 +219,8 @@ class IncentiveDesign(CompatAlgorithm):
             components=COMPONENT_LEARNER + "/" + COMPONENT_RL_MODULE, inference_only=True
         )[COMPONENT_LEARNER]
         self._weights_seq_no = state["weights_seq_no"]
-        state[OBSERVED] = self.observed
+        if self.observed is not None:
+            state[OBSERVED] = self.observed
         if self.config.num_env_runners == 0:
             self.env_runner.set_state(state)
         else:
