@@ -1,37 +1,31 @@
 """A Ray that cannot be reached is told in one line and within half a minute."""
 
-import contextlib
-import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 ARGUMENTS = ["train", "--algo", "MetaGrad", "--env", "escape_room", "--stop", '{"training_iteration": 1}']
 
 
-WAYS = [(by, listens) for by in ("--ray-address", "RAY_ADDRESS") for listens in (True, False)]
-
-
 @pytest.mark.integration
-def test_a_dead_address(tmp_path):
-    """By a flag and by the environment; another program listens there, or nobody. All at once: they only wait."""
-    commands = []
-    with contextlib.ExitStack() as servers:
-        for by, listens in WAYS:
-            server = servers.enter_context(socket.create_server(("127.0.0.1", 0)))
-            address = f"127.0.0.1:{server.getsockname()[1]}"
-            if not listens:
-                server.close()
-            given = ["--ray-address", address] if by == "--ray-address" else []
-            environment = {**os.environ, "RAY_ADDRESS": address} if by == "RAY_ADDRESS" else None
-            command = [sys.executable, "-m", "rllib_metagrad.cli.main", *ARGUMENTS, *given]
-            process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
-            commands.append((process, f"{by} {address}", listens))
-        for process, where, listens in commands:
-            _, stderr = process.communicate(timeout=180)
-            assert process.returncode == 1
-            last = stderr.splitlines()[-1]
-            assert last.startswith(f"rllib: error: cannot start or reach {where}: ")
-            assert last.endswith("no Ray cluster answers there within 20 s") == listens
+@pytest.mark.parametrize("listens", [True, False], ids=["another program", "nobody"])
+@pytest.mark.parametrize("by", ["--ray-address", "RAY_ADDRESS"])
+def test_a_dead_address(tmp_path, monkeypatch, listens, by):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        if not listens:
+            server.close()
+        if by == "RAY_ADDRESS":
+            monkeypatch.setenv("RAY_ADDRESS", address)
+        given = ["--ray-address", address] if by == "--ray-address" else []
+        command = [sys.executable, "-m", "rllib_metagrad.cli.main", *ARGUMENTS, *given]
+        start = time.monotonic()
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False)
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith(f"rllib: error: cannot start or reach {by} {address}: ")
+    assert time.monotonic() - start < 20 + 30  # the check before it takes what it takes on a busy machine
+    assert last.endswith("no Ray cluster answers there within 20 s") == listens

@@ -112,19 +112,22 @@ def test_gradient_is_the_finite_difference() -> None:
     weights = torch.randn(trajectory.rewards.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def value(output: torch.Tensor) -> torch.Tensor:
-        return (weights * mechanism.rewards(output, trajectory)).sum((1, 2))
+        """``[B]``: a copy's rewards depend on its own rates, those of a tax day on this day's and earlier ones."""
+        return (weights * mechanism.rewards(output, trajectory)).sum((0, 2))
 
     output = trajectory.designer_output.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(value(output).sum(), output)
     assert torch.isfinite(gradient).all()
     assert not gradient[trajectory.context["tax_day"] == 0].any()
     h = 1e-6
-    for k in range(7):
-        for b in range(4):
+    days = trajectory.context["tax_day"].any(1).nonzero().squeeze(-1)
+    assert len(days) == 10
+    for day in days.tolist():
+        for k in range(7):
             step = torch.zeros_like(output)
-            step[:, b, k] = h
-            numeric = (value(output.detach() + step) - value(output.detach() - step)).sum() / (2 * h)
-            torch.testing.assert_close(gradient[:, b, k].sum(), numeric, atol=1e-5, rtol=1e-5)
+            step[day, :, k] = h
+            numeric = (value(output.detach() + step) - value(output.detach() - step)) / (2 * h)
+            torch.testing.assert_close(gradient[day, :, k], numeric, atol=1e-6, rtol=1e-5)
 
 
 def test_welfare_at_the_rates_in_force_is_the_environments() -> None:
